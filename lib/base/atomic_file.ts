@@ -1,0 +1,85 @@
+import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { toHex } from "./bytes.ts";
+import { fileError } from "./errors.ts";
+import { systemRandom } from "./random.ts";
+
+/** Makes a rename or a new name in `directory` durable. */
+export function syncDirectory(directory: string): void {
+  const fd = openSync(directory, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * A file that appears under its name whole or not at all: written beside it under a temporary name with
+ * mode 0600, synced, renamed. A symbolic link at the final name is replaced, never followed.
+ * @throws SplError disk_full, file_unreadable
+ */
+export class AtomicFile {
+  readonly path: string;
+  readonly #temporary: string;
+  readonly #fd: number;
+  #open = true;
+  bytes = 0;
+
+  constructor(path: string, mode = 0o600) {
+    this.path = path;
+    this.#temporary = join(dirname(path), `.${basename(path).slice(0, 200)}.${toHex(systemRandom(6))}.tmp`);
+    try {
+      this.#fd = openSync(this.#temporary, "wx", mode);
+    } catch (error) {
+      throw fileError(error, "write", path);
+    }
+  }
+
+  write(chunk: Uint8Array): void {
+    try {
+      let written = 0;
+      while (written < chunk.length) written += writeSync(this.#fd, chunk, written);
+      this.bytes += chunk.length;
+    } catch (error) {
+      throw fileError(error, "write", this.path);
+    }
+  }
+
+  /** Syncs, closes and renames; afterwards the file survives a power cut. */
+  commit(): void {
+    try {
+      fsyncSync(this.#fd);
+      this.#close();
+      renameSync(this.#temporary, this.path);
+      syncDirectory(dirname(this.path));
+    } catch (error) {
+      this.abort();
+      throw fileError(error, "write", this.path);
+    }
+  }
+
+  /** Removes what was written. Safe to call at any time before `commit`. */
+  abort(): void {
+    this.#close();
+    rmSync(this.#temporary, { force: true });
+  }
+
+  #close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.#fd);
+  }
+}
+
+/** Writes a small file atomically and durably. */
+export function writeFileAtomic(path: string, bytes: Uint8Array, mode = 0o600): void {
+  const file = new AtomicFile(path, mode);
+  try {
+    file.write(bytes);
+  } catch (error) {
+    file.abort();
+    throw error;
+  }
+  file.commit();
+}
