@@ -1,0 +1,130 @@
+import type { Compression, IdentityScope, Manifest } from "../bundle/types.ts";
+import type { Act, DataType, JsonObject } from "../record/types.ts";
+
+/** What the use cases of an instance take and give. Names are those of the JSON output (spec, section 6). */
+
+export type InstanceState = "active" | "superseded" | "revoked";
+
+export interface Status {
+  instance_did: string;
+  epoch: number;
+  state: InstanceState;
+  records: number;
+  threads: number;
+  forks: number;
+  digest: string;
+}
+
+/** A record as its author states it, before parents, clock and signature are assigned. */
+export interface EmissionDefaults {
+  /** Who speaks when a line names no actor. */
+  actor: string;
+}
+
+export interface Emitted {
+  id: string;
+  thread: string;
+  clock: number;
+  /** True when exactly this record was there before. */
+  deduplicated: boolean;
+}
+
+export interface ThreadSummary {
+  thread: string;
+  namespace: string;
+  goal: string | null;
+  /** `open`: a goal without its fulfilment; `done`; `canceled`; `none`: no goal was stated. */
+  state: "open" | "done" | "canceled" | "none";
+  records: number;
+  forks: number;
+  clock: number;
+  digest: string;
+}
+
+export interface ThreadDetail extends ThreadSummary {
+  heads: string[];
+  forked: { actor: string; clock: number; ids: string[] }[];
+}
+
+export interface ActorSummary {
+  actor: string;
+  name: string | null;
+  records: number;
+  registered: boolean;
+}
+
+export interface NewRecord {
+  thread: string;
+  actor: string;
+  act: Act;
+  body: JsonObject;
+  data_type: DataType;
+}
+
+export interface ExportOptions {
+  compression: Compression;
+  identity: IdentityScope;
+  carryTokens: boolean;
+}
+
+export interface ImportOptions {
+  dryRun: boolean;
+  forceOverwrite: boolean;
+  keepIdentity: boolean;
+  /** Refuse a bundle of any other DID. */
+  expectDid: string | null;
+  deep: boolean;
+}
+
+/** Said once every byte of the file has been checked and before anything is written. */
+export interface BundleVerified {
+  signature: "valid";
+  source_did: string;
+  manifest: Manifest;
+}
+
+export type IdentityOutcome = "adopted" | "unchanged" | "kept";
+
+export interface ImportSummary {
+  signature: "valid";
+  source_did: string;
+  /** inspected = inserted + deduplicated + refused */
+  inspected: number;
+  inserted: number;
+  deduplicated: number;
+  refused: number;
+  threads: number;
+  federation_pairs: number;
+  consent_grants: number;
+  /** Who this instance is afterwards and how it came to it. */
+  identity: { outcome: IdentityOutcome; did: string };
+  /** Names of accounts that existed and stayed as they are. */
+  accounts_kept: string[];
+  /** Pairs of another DID that have no effect here (`--keep-identity`). */
+  inert_pairs: number;
+  dry_run: boolean;
+  /** Null on a dry run. */
+  receipt: ImportReceipt | null;
+}
+
+/** Signed by the destination after its commit (spec, section 5). `sig` covers the JCS of all other fields. */
+export interface ImportReceipt {
+  source_did: string;
+  destination_did: string;
+  records_root: string;
+  digest: string;
+  records: number;
+  inserted: number;
+  deduplicated: number;
+  imported_at: string;
+  /** base64url, over `syncropel-receipt-v1:` and the canonical JSON of the other fields. */
+  sig: string;
+}
+
+export interface DoctorRow {
+  check: string;
+  result: "pass" | "warn" | "fail";
+  detail: string;
+  /** What to type to mend it. */
+  fix: string | null;
+}

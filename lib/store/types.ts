@@ -1,0 +1,166 @@
+import type { Entry, EntryHead, OrderKey } from "../record/types.ts";
+
+/**
+ * The store's contract. It is asynchronous and speaks in batches although SQLite is synchronous, so that a
+ * second store can stand behind it. Whoever writes gets the writer only inside `transact`.
+ */
+export interface Store {
+  /** Runs `fn` on one snapshot. */
+  read<T>(fn: (reader: Reader) => Promise<T> | T): Promise<T>;
+  /**
+   * Runs `fn` as the only writer. When the promise resolves, everything is on disk and survives a power cut;
+   * when `fn` throws, nothing has changed.
+   * @throws SplError disk_full, store_busy (another process holds the lock for 30 s), store_damaged
+   */
+  transact<T>(fn: (writer: Writer) => Promise<T> | T): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface Totals {
+  records: number;
+  threads: number;
+  /** Positions `(thread, actor, clock)` that more than one record claims, counted as surplus records. */
+  forks: number;
+  /** The instance digest, 64 hex (`lib/record/digest.ts`). */
+  digest: string;
+}
+
+export interface ThreadRow {
+  thread: string;
+  records: number;
+  forks: number;
+  /** Highest clock of the thread. */
+  clock: number;
+  /** The thread's digest, 64 hex. */
+  digest: string;
+}
+
+export interface ActorRow {
+  actor: string;
+  records: number;
+}
+
+export interface Signer {
+  did: string;
+  /** 32 bytes. */
+  publicKey: Uint8Array;
+}
+
+/** The identity that this home signs with; `epoch` in Unix milliseconds at least (spec, section 3). */
+export interface IdentityRow {
+  did: string;
+  /** The DID's name part. */
+  name: string;
+  /** 40 hex; names the file under `keys/`. */
+  fingerprint: string;
+  publicKey: Uint8Array;
+  epoch: number;
+  /** Random per home, 32 hex. */
+  stewardId: string;
+}
+
+export interface Account {
+  name: string;
+  scopes: string[];
+  actors: string[];
+  /** `local` and `bootstrap` and `device` accounts belong to this host and never travel. */
+  kind: "service" | "local" | "bootstrap" | "device";
+}
+
+export interface Token {
+  /** SHA-256 of the token, 32 bytes. */
+  hash: Uint8Array;
+  account: string;
+  description: string;
+  createdAt: number;
+  expiresAt: number | null;
+  lastUsedAt: number | null;
+}
+
+/** One import, numbered, with the state before it. */
+export interface ImportBatch {
+  n: number;
+  at: number;
+  sourceDid: string;
+  recordsRoot: string;
+  inserted: number;
+  digestBefore: string;
+  recordsBefore: number;
+  didBefore: string;
+  didAfter: string;
+  /** Every record with a higher sequence number came with this batch or later. */
+  seqBefore: number;
+}
+
+export interface AuditRow {
+  n: number;
+  at: number;
+  event: string;
+  detail: Record<string, string | number | boolean | null>;
+}
+
+/** A record with the number under which this store took it in; the numbers only grow. */
+export interface SequencedEntry extends Entry {
+  seq: number;
+}
+
+export interface Reader {
+  totals(): Promise<Totals>;
+  identity(): Promise<IdentityRow | null>;
+  record(id: string): Promise<Entry | null>;
+  thread(thread: string): Promise<ThreadRow | null>;
+  /** Threads in byte order of their id, those behind `after` only. */
+  threads(page?: { after?: string; limit?: number }): AsyncIterable<ThreadRow[]>;
+  actors(page?: { after?: string; limit?: number }): AsyncIterable<ActorRow[]>;
+  /** Records that no other record of the thread names as parent, highest clock first. */
+  heads(thread: string, limit: number): Promise<{ id: string; clock: number }[]>;
+  /** One thread in canonical order, records behind `after` only. */
+  threadEntries(thread: string, page?: { after?: OrderKey; limit?: number }): AsyncIterable<Entry[]>;
+  /** All records, threads in byte order, each thread in canonical order. */
+  entryHeads(): AsyncIterable<EntryHead[]>;
+  entries(): AsyncIterable<Entry[]>;
+  /** What was taken in behind sequence number `after`, of one thread or of all. */
+  since(after: number, page: { thread?: string; limit: number }): Promise<SequencedEntry[]>;
+  lastSeq(): Promise<number>;
+  /** Positions that several records claim. */
+  forks(page?: {
+    thread?: string;
+    limit?: number;
+  }): Promise<{ thread: string; actor: string; clock: number; ids: string[] }[]>;
+  signers(): AsyncIterable<Signer[]>;
+  signer(did: string): Promise<Signer | null>;
+  accounts(): Promise<Account[]>;
+  tokens(): Promise<Token[]>;
+  token(hash: Uint8Array): Promise<{ token: Token; account: Account } | null>;
+  imports(): Promise<ImportBatch[]>;
+  audit(page: { after?: number; limit: number }): Promise<AuditRow[]>;
+}
+
+export interface InsertResult {
+  inserted: number;
+  /** Already there, with this or a smaller envelope. */
+  deduplicated: number;
+  /** Already there; the incoming envelope was bytewise smaller and took its place. */
+  replaced: number;
+}
+
+export interface Writer extends Reader {
+  /**
+   * Adds entries whose hashes and signatures the caller has checked. Counts, digests, heads, forks and actors
+   * follow in the same transaction. Signers must be known (`putSigner`) before their entries.
+   */
+  insert(entries: Entry[]): Promise<InsertResult>;
+  /** The ids that another record holds at this position; empty when a local emit is free to take it. */
+  occupants(thread: string, actor: string, clock: number): Promise<string[]>;
+  putSigner(signer: Signer): Promise<void>;
+  setIdentity(identity: IdentityRow): Promise<void>;
+  /** False when the name is taken; the account there stays as it is. */
+  addAccount(account: Account): Promise<boolean>;
+  /** False when the hash is known. */
+  addToken(token: Token): Promise<boolean>;
+  touchToken(hash: Uint8Array, at: number): Promise<void>;
+  addImport(batch: Omit<ImportBatch, "n">): Promise<number>;
+  addAudit(at: number, event: string, detail: AuditRow["detail"]): Promise<void>;
+  /** Recomputes counts, digests, heads, forks and actors by a scan. Returns whether anything was different. */
+  rebuild(): Promise<{ changed: boolean }>;
+}
