@@ -108,6 +108,8 @@ export interface Reader {
   totals(): Promise<Totals>;
   identity(): Promise<IdentityRow | null>;
   record(id: string): Promise<Entry | null>;
+  /** How many of these ids are here. */
+  known(ids: string[]): Promise<number>;
   thread(thread: string): Promise<ThreadRow | null>;
   /** Threads in byte order of their id, those behind `after` only. */
   threads(page?: { after?: string; limit?: number }): AsyncIterable<ThreadRow[]>;
@@ -127,6 +129,7 @@ export interface Reader {
     thread?: string;
     limit?: number;
   }): Promise<{ thread: string; actor: string; clock: number; ids: string[] }[]>;
+  /** Everyone who signed a record that is here, in byte order of the DID. */
   signers(): AsyncIterable<Signer[]>;
   signer(did: string): Promise<Signer | null>;
   accounts(): Promise<Account[]>;

@@ -1,0 +1,32 @@
+import type { FoldInput } from "./input.ts";
+import { text } from "./threads.ts";
+
+export interface ConsentGrant {
+  /** Id of the record that granted it. */
+  id: string;
+  from: string;
+  to: string;
+}
+
+/**
+ * Which namespaces may cross to which, from `th_consent`: `LEARN {topic: "grant", from, to}` grants, `LEARN
+ * {topic: "revoke", grant: id}` takes it back.
+ */
+export class ConsentFold {
+  readonly #grants = new Map<string, ConsentGrant>();
+
+  add({ entry, act, body }: FoldInput): void {
+    if (act !== "LEARN") return;
+    const topic = text(body, "topic");
+    const from = text(body, "from");
+    const to = text(body, "to");
+    if (topic === "grant" && from !== null && to !== null)
+      this.#grants.set(entry.id, { id: entry.id, from, to });
+    else if (topic === "revoke") this.#grants.delete(text(body, "grant") ?? "");
+  }
+
+  /** Grants in force, in the order in which they were given. */
+  all(): ConsentGrant[] {
+    return [...this.#grants.values()];
+  }
+}

@@ -1,0 +1,44 @@
+import type { Entry } from "../record/types.ts";
+import { ActorFold } from "./actors.ts";
+import { ConsentFold } from "./consent.ts";
+import { foldInput } from "./input.ts";
+import { PairFold } from "./pairs.ts";
+
+/** Threads that hold an instance's own state; they travel in bundles and never by sync (spec, section 2). */
+export const RESERVED_THREADS = {
+  config: "th_engine_config",
+  actors: "th_actor_registry",
+  pairs: "th_federation_pairs",
+  consent: "th_consent",
+  devices: "th_devices",
+} as const;
+
+const ALL: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
+
+export function isReserved(thread: string): boolean {
+  return ALL.has(thread);
+}
+
+/**
+ * The folds over the reserved threads of the instance `did`. Only records that this DID signed count; pairs
+ * that another DID signed are gathered apart, as inert. Feed records in canonical order.
+ */
+export class InstanceFolds {
+  readonly actors = new ActorFold();
+  readonly pairs = new PairFold();
+  readonly inertPairs = new PairFold();
+  readonly consent = new ConsentFold();
+
+  constructor(readonly did: string) {}
+
+  /** Entries of other threads pass without effect. */
+  add(entries: Entry[]): void {
+    for (const entry of entries) {
+      const own = entry.signer === this.did;
+      if (entry.thread === RESERVED_THREADS.pairs) (own ? this.pairs : this.inertPairs).add(foldInput(entry));
+      else if (!own) continue;
+      else if (entry.thread === RESERVED_THREADS.consent) this.consent.add(foldInput(entry));
+      else if (entry.thread === RESERVED_THREADS.actors) this.actors.add(foldInput(entry));
+    }
+  }
+}

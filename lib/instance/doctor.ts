@@ -1,0 +1,156 @@
+import { statfsSync, statSync } from "node:fs";
+import { toHex } from "../base/bytes.ts";
+import { isoTime } from "../base/clock.ts";
+import { SplError } from "../base/errors.ts";
+import { sha256 } from "../base/sha256.ts";
+import { counted } from "../base/text.ts";
+import { certifies } from "../identity/did.ts";
+import { verifyEntry } from "../identity/record_signature.ts";
+import { DigestSum } from "../record/digest.ts";
+import type { Reader } from "../store/types.ts";
+import { homePaths } from "./home.ts";
+import { Instance } from "./instance.ts";
+import type { DoctorRow } from "./types.ts";
+
+/** A clock that is further behind the identity's epoch than this is wrong. */
+const CLOCK_SKEW_MS = 24 * 60 * 60 * 1000;
+
+export interface DoctorOptions {
+  /** Recompute counts, digest and heads from the records. */
+  rebuild: boolean;
+  /** Hash every record and check every signature. */
+  deep: boolean;
+}
+
+/**
+ * Examines a home on its own, with or without its daemon. A check that cannot run is a failed row, so the
+ * report is always whole.
+ */
+export async function* examine(home: string, options: DoctorOptions): AsyncGenerator<DoctorRow> {
+  const paths = homePaths(home);
+  yield check("permissions", () => {
+    const open = [paths.home, paths.keys, paths.db].filter((path) => (statSync(path).mode & 0o077) !== 0);
+    if (open.length === 0) return pass("home, keys and store are private");
+    return warn(`others may read ${open.join(", ")}`, `chmod go-rwx ${open.join(" ")}`);
+  });
+  yield check("disk", () => {
+    const { bavail, bsize } = statfsSync(paths.home);
+    const free = bavail * bsize;
+    const store = statSync(paths.db).size;
+    const facts = `${mebibytes(free)} free, the store takes ${mebibytes(store)}`;
+    return free >= 2 * store
+      ? pass(facts)
+      : warn(facts, "free space for twice the store before an import or backup");
+  });
+  let instance: Instance;
+  try {
+    instance = await Instance.open(home);
+  } catch (error) {
+    yield { check: "open", ...failure(error) };
+    return;
+  }
+  try {
+    yield await checkAsync("store", async () => {
+      const problems = await instance.store.integrityCheck();
+      if (problems.length === 0) return pass("structure and indexes are sound");
+      return fail(problems.join("; "), "keep a copy of the home, then restore from a bundle with spl import");
+    });
+    if (options.rebuild) {
+      yield await checkAsync("rebuild", async () => {
+        const { changed } = await instance.store.transact((writer) => writer.rebuild());
+        return changed
+          ? warn("counts and digest were wrong and are rebuilt", "spl verify your newest bundle")
+          : pass("rebuilt to the same values");
+      });
+    }
+    yield await checkAsync("records", () =>
+      instance.store.read((reader) => checkRecords(reader, options.deep)),
+    );
+    yield await checkAsync("forks", () =>
+      instance.store.read(async (reader) => {
+        const [fork] = await reader.forks({ limit: 1 });
+        if (!fork) return pass("no two records claim one position");
+        const { forks } = await reader.totals();
+        return warn(
+          `${counted(forks, "surplus record")}, first at clock ${fork.clock} of ${fork.thread} by ${fork.actor}`,
+          `spl thread show ${fork.thread}`,
+        );
+      }),
+    );
+    yield await checkAsync("identity", () =>
+      instance.store.read(async (reader) => {
+        const { did, publicKey, epoch } = await instance.signer(reader);
+        if (!certifies(did, publicKey))
+          return fail(`${did} does not certify its key`, "restore from a bundle");
+        if (epoch - instance.ports.clock() > CLOCK_SKEW_MS) {
+          return warn(
+            `the epoch lies ahead of this machine's clock (${isoTime(epoch)})`,
+            "set the clock: timedatectl",
+          );
+        }
+        return pass(`${did}, epoch ${epoch}`);
+      }),
+    );
+  } finally {
+    await instance.close();
+  }
+}
+
+async function checkRecords(reader: Reader, deep: boolean): Promise<Result> {
+  const digest = new DigestSum();
+  let records = 0;
+  for await (const heads of reader.entryHeads()) {
+    for (const head of heads) digest.add(head);
+    records += heads.length;
+  }
+  const totals = await reader.totals();
+  if (records !== totals.records || digest.hex() !== totals.digest) {
+    return fail(`${counted(totals.records, "record")} counted, ${records} found`, "spl doctor --rebuild");
+  }
+  if (deep) {
+    const keys = new Map<string, Uint8Array>();
+    for await (const signers of reader.signers())
+      for (const { did, publicKey } of signers) keys.set(did, publicKey);
+    for await (const entries of reader.entries()) {
+      for (const entry of entries) {
+        const sound =
+          toHex(sha256.hash(entry.canonical)) === entry.id && verifyEntry(entry, keys.get(entry.signer)!);
+        if (!sound) return fail(`record ${entry.id} is damaged`, "restore from a bundle with spl import");
+      }
+    }
+  }
+  return pass(
+    `${counted(records, "record")}, digest ${totals.digest}${deep ? ", every signature checked" : ""}`,
+  );
+}
+
+type Result = Omit<DoctorRow, "check">;
+
+function check(name: string, fn: () => Result): DoctorRow {
+  try {
+    return { check: name, ...fn() };
+  } catch (error) {
+    return { check: name, ...failure(error) };
+  }
+}
+
+async function checkAsync(name: string, fn: () => Promise<Result>): Promise<DoctorRow> {
+  try {
+    return { check: name, ...(await fn()) };
+  } catch (error) {
+    return { check: name, ...failure(error) };
+  }
+}
+
+const pass = (detail: string): Result => ({ result: "pass", detail, fix: null });
+const warn = (detail: string, fix: string): Result => ({ result: "warn", detail, fix });
+const fail = (detail: string, fix: string | null): Result => ({ result: "fail", detail, fix });
+
+function failure(error: unknown): Result {
+  if (error instanceof SplError) return fail(error.message, error.hint ?? null);
+  return fail(error instanceof Error ? error.message : String(error), null);
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}

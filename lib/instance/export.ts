@@ -1,0 +1,95 @@
+import { toHex } from "../base/bytes.ts";
+import type { AccountLine, BundleSource, TokenLine, WrittenBundle } from "../bundle/types.ts";
+import { writeBundle } from "../bundle/write.ts";
+import type { Reader } from "../store/types.ts";
+import { Instance, type Ports, type Signer } from "./instance.ts";
+import { foldReserved } from "./reserved.ts";
+import { collect } from "./threads.ts";
+import type { ExportOptions } from "./types.ts";
+
+export interface Export extends WrittenBundle {
+  /** Ends the snapshot. To be called when `chunks` has ended or is not wanted any more. */
+  close(): Promise<void>;
+}
+
+/**
+ * Writes the whole instance as one bundle, from one snapshot and over a connection of its own. Nothing is
+ * yielded before the first pass is complete, so the manifest is known up front.
+ */
+export async function exportBundle(
+  home: string,
+  options: ExportOptions,
+  ports: Partial<Ports> = {},
+): Promise<Export> {
+  const instance = await Instance.open(home, ports);
+  const ended = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<WrittenBundle>();
+  const reading = instance.store
+    .read(async (reader) => {
+      const source = await bundleSource(reader, await instance.signer(reader), options);
+      started.resolve(await writeBundle(source, options.compression));
+      await ended.promise;
+    })
+    .catch(started.reject);
+  const close = async () => {
+    ended.resolve();
+    await reading;
+    await instance.close();
+  };
+  try {
+    const written = await started.promise;
+    await instance.store.transact((writer) =>
+      writer.addAudit(instance.ports.clock(), "export", {
+        did: written.manifest.source_did,
+        records: written.manifest.record_count,
+        identity: options.identity,
+        tokens: written.manifest.tokens,
+        bundle_sha256: written.manifest.bundle_sha256,
+      }),
+    );
+    return { ...written, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function bundleSource(
+  reader: Reader,
+  { did, publicKey, key }: Signer,
+  { identity, carryTokens }: ExportOptions,
+): Promise<BundleSource> {
+  const bare = identity === "only";
+  const folds = await foldReserved(reader, did);
+  const signers = bare ? [] : await collect(reader.signers());
+  const accounts = (await reader.accounts()).filter((account) => account.kind === "service");
+  const names = new Set(accounts.map((account) => account.name));
+  return {
+    did,
+    publicKey,
+    seed: key.seed,
+    identity,
+    signers: signers
+      .filter((signer) => signer.did !== did)
+      .map((signer) => ({ did: signer.did, public_key: toHex(signer.publicKey) })),
+    accounts: bare ? [] : accounts.map(({ name, scopes, actors }): AccountLine => ({ name, scopes, actors })),
+    tokens: carryTokens
+      ? (await reader.tokens())
+          .filter((token) => names.has(token.account))
+          .map(
+            ({ hash, account, description, expiresAt }): TokenLine => ({
+              token_sha256: toHex(hash),
+              account,
+              description,
+              expires_at: expiresAt,
+            }),
+          )
+      : null,
+    federationPairs: bare ? 0 : folds.pairs.standing().length,
+    consentGrants: bare ? 0 : folds.consent.all().length,
+    heads: bare ? nothing : () => reader.entryHeads(),
+    entries: bare ? nothing : () => reader.entries(),
+  };
+}
+
+async function* nothing(): AsyncGenerator<never> {}

@@ -1,0 +1,282 @@
+import { concatBytes, fromHex, toBase64Url, toHex, utf8 } from "../base/bytes.ts";
+import { isoTime } from "../base/clock.ts";
+import { SplError } from "../base/errors.ts";
+import { sha256 } from "../base/sha256.ts";
+import type { AccountLine, Manifest, SignerLine, TokenLine } from "../bundle/types.ts";
+import { parseInstanceDid } from "../identity/did.ts";
+import { type KeyPair, keyFromSeed } from "../identity/key.ts";
+import { repairPointer, retireKey, saveKey } from "../identity/keys_folder.ts";
+import { canonicalBytes } from "../record/canonical.ts";
+import type { InsertResult, Reader, Totals, Writer } from "../store/types.ts";
+import { type Inspection, inspectBundle } from "./inspect.ts";
+import { Instance, type Ports, type Signer } from "./instance.ts";
+import { Spool } from "./spool.ts";
+import type { BundleVerified, ImportOptions, ImportReceipt, ImportSummary } from "./types.ts";
+
+/** Page cache while a bundle goes in; the same whatever its size. */
+const IMPORT_CACHE_KIB = 64 * 1024;
+
+export interface ImportPorts extends Partial<Ports> {
+  /** Called when every byte has been checked and before anything is written. */
+  onVerified?: (verified: BundleVerified) => void;
+}
+
+/** What a bundle holds besides its records, gathered while it streams. */
+interface Contents {
+  manifest: Manifest;
+  seed: Uint8Array | null;
+  signers: SignerLine[];
+  accounts: AccountLine[];
+  tokens: TokenLine[];
+}
+
+/**
+ * Makes the instance in `home` be the one in the bundle (spec, section 5). The file is checked and spooled
+ * while it streams, without holding the write lock; only when everything agrees one transaction inserts all
+ * and adopts the identity. Whatever fails before leaves nothing behind.
+ * @throws SplError bundle_malformed, verification_failed, did_mismatch, store_not_empty, disk_full
+ */
+export async function importBundle(
+  home: string,
+  input: AsyncIterable<Uint8Array>,
+  options: ImportOptions,
+  { onVerified, ...ports }: ImportPorts = {},
+): Promise<ImportSummary> {
+  const instance = await Instance.open(home, ports, { bulk: true, cacheKib: IMPORT_CACHE_KIB });
+  const { random } = instance.ports;
+  const spool = new Spool(instance.paths.run, random);
+  try {
+    const contents: Contents = { manifest: null!, seed: null, signers: [], accounts: [], tokens: [] };
+    const inspection = await inspectBundle(input, {
+      deep: options.deep,
+      onEvent: async (event) => {
+        if (event.kind === "manifest") {
+          contents.manifest = event.manifest;
+          const totals = await instance.store.read((reader) => reader.totals());
+          checkExpected(event.manifest, options);
+          // A store of another size differs for sure: no need to read on.
+          if (totals.records !== event.manifest.record_count) checkEmpty(totals, options);
+        } else if (event.kind === "identity") contents.seed = event.seed;
+        else if (event.kind === "signers") contents.signers = event.signers;
+        else if (event.kind === "accounts") {
+          contents.accounts = event.accounts;
+          contents.tokens = event.tokens ?? [];
+        } else if (event.kind === "group") spool.write(event.thread, event.entries);
+      },
+    });
+    await instance.store.read((reader) => refuseIfDifferent(reader, inspection, options));
+    onVerified?.({
+      signature: "valid",
+      source_did: inspection.manifest.source_did,
+      manifest: inspection.manifest,
+    });
+    const importing = new Import(instance, options, inspection, contents, spool);
+    if (options.dryRun) return await instance.store.read((reader) => importing.rehearse(reader));
+    return await importing.commit();
+  } finally {
+    spool.close();
+    await instance.close();
+  }
+}
+
+class Import {
+  constructor(
+    readonly instance: Instance,
+    readonly options: ImportOptions,
+    readonly inspection: Inspection,
+    readonly contents: Contents,
+    readonly spool: Spool,
+  ) {}
+
+  /** The same summary without a write. */
+  async rehearse(reader: Reader): Promise<ImportSummary> {
+    const signer = await this.instance.signer(reader);
+    let deduplicated = 0;
+    for (const entries of this.spool.groups())
+      deduplicated += await reader.known(entries.map((entry) => entry.id));
+    const existing = new Set((await reader.accounts()).map((account) => account.name));
+    const kept = this.contents.accounts.map(({ name }) => name).filter((name) => existing.has(name));
+    const inserted = this.inspection.manifest.record_count - deduplicated;
+    return this.#summary(
+      { inserted, deduplicated, replaced: 0 },
+      this.#adopted(signer) ?? signer,
+      signer,
+      kept,
+    );
+  }
+
+  async commit(): Promise<ImportSummary> {
+    const { instance, inspection } = this;
+    const { paths } = instance;
+    const before = await instance.store.read((reader) => instance.signer(reader));
+    const adopted = this.#adopted(before);
+    // The key is on disk before the row that selects it: a crash in between leaves a stray that start-up retires.
+    if (adopted) saveKey(paths.keys, adopted.key);
+    const summary = await instance.store.transact(async (writer) => {
+      const totals = await refuseIfDifferent(writer, inspection, this.options);
+      const signer = await instance.signer(writer);
+      const counts = await this.#insert(writer, totals);
+      const kept = await this.#accounts(writer);
+      const after = this.#adopted(signer) ?? signer;
+      if (after !== signer) await writer.setIdentity(after);
+      const summary = this.#summary(counts, after, signer, kept);
+      const at = instance.ports.clock();
+      await writer.addImport({
+        at,
+        sourceDid: inspection.manifest.source_did,
+        recordsRoot: inspection.manifest.records_root,
+        inserted: counts.inserted,
+        digestBefore: totals.digest,
+        recordsBefore: totals.records,
+        didBefore: signer.did,
+        didAfter: after.did,
+        seqBefore: totals.seq,
+      });
+      await writer.addAudit(at, "import", {
+        source_did: inspection.manifest.source_did,
+        inserted: counts.inserted,
+        deduplicated: summary.deduplicated,
+        identity: summary.identity.outcome,
+        bundle_sha256: inspection.manifest.bundle_sha256,
+      });
+      const { digest, records } = await writer.totals();
+      return { ...summary, receipt: this.#receipt(summary, after, digest, records, at) };
+    });
+    if (adopted) {
+      repairPointer(paths.keys, adopted.fingerprint);
+      retireKey(paths.keys, before.fingerprint);
+    }
+    await instance.store.checkpoint();
+    return summary;
+  }
+
+  async #insert(writer: Writer, totals: Totals): Promise<InsertResult> {
+    const { manifest, digest } = this.inspection;
+    if (totals.digest === digest && (await recordsRoot(writer)) === manifest.records_root) {
+      return { inserted: 0, deduplicated: manifest.record_count, replaced: 0 };
+    }
+    const sum: InsertResult = { inserted: 0, deduplicated: 0, replaced: 0 };
+    await writer.putSigner({ did: manifest.source_did, publicKey: fromHex(manifest.public_key, 32)! });
+    for (const { did, public_key } of this.contents.signers) {
+      await writer.putSigner({ did, publicKey: fromHex(public_key, 32)! });
+    }
+    for (const entries of this.spool.groups()) {
+      const result = await writer.insert(entries);
+      sum.inserted += result.inserted;
+      sum.deduplicated += result.deduplicated;
+      sum.replaced += result.replaced;
+    }
+    return sum;
+  }
+
+  /** Adds accounts and tokens; those of a name that exists stay as they are, so that no scope is ever widened. */
+  async #accounts(writer: Writer): Promise<string[]> {
+    const kept = new Set<string>();
+    for (const account of this.contents.accounts) {
+      if (!(await writer.addAccount({ ...account, kind: "service" }))) kept.add(account.name);
+    }
+    for (const { token_sha256, account, description, expires_at } of this.contents.tokens) {
+      if (kept.has(account)) continue;
+      await writer.addToken({
+        hash: fromHex(token_sha256, 32)!,
+        account,
+        description,
+        createdAt: this.instance.ports.clock(),
+        expiresAt: expires_at,
+        lastUsedAt: null,
+      });
+    }
+    return [...kept];
+  }
+
+  /** The identity that the bundle brings, or null where this instance stays who it is. */
+  #adopted(current: Signer): Signer | null {
+    const { manifest } = this.inspection;
+    const { seed } = this.contents;
+    if (this.options.keepIdentity || seed === null || manifest.source_did === current.did) return null;
+    const key: KeyPair = keyFromSeed(seed);
+    return {
+      did: manifest.source_did,
+      name: parseInstanceDid(manifest.source_did)!.name,
+      fingerprint: key.fingerprint,
+      publicKey: key.publicKey,
+      epoch: Math.max(this.instance.ports.clock(), current.epoch + 1),
+      stewardId: current.stewardId,
+      key,
+    };
+  }
+
+  #summary(counts: InsertResult, after: Signer, before: Signer, kept: string[]): ImportSummary {
+    const { manifest, folds } = this.inspection;
+    const same = manifest.source_did === before.did;
+    return {
+      signature: "valid",
+      source_did: manifest.source_did,
+      inspected: manifest.record_count,
+      inserted: counts.inserted,
+      deduplicated: counts.deduplicated + counts.replaced,
+      refused: 0,
+      threads: manifest.thread_count,
+      federation_pairs: manifest.federation_pairs,
+      consent_grants: manifest.consent_grants,
+      identity: { outcome: after !== before ? "adopted" : same ? "unchanged" : "kept", did: after.did },
+      accounts_kept: kept,
+      inert_pairs: after.did === manifest.source_did ? 0 : folds.pairs.standing().length,
+      dry_run: this.options.dryRun,
+      receipt: null,
+    };
+  }
+
+  #receipt(summary: ImportSummary, by: Signer, digest: string, records: number, at: number): ImportReceipt {
+    const facts = {
+      source_did: summary.source_did,
+      destination_did: by.did,
+      records_root: this.inspection.manifest.records_root,
+      digest,
+      records,
+      inserted: summary.inserted,
+      deduplicated: summary.deduplicated,
+      imported_at: isoTime(at),
+    };
+    const message = concatBytes(utf8("syncropel-receipt-v1:"), canonicalBytes(facts));
+    return { ...facts, sig: toBase64Url(by.key.sign(message)) };
+  }
+}
+
+function checkExpected(manifest: Manifest, { expectDid }: ImportOptions): void {
+  if (expectDid === null || expectDid === manifest.source_did) return;
+  throw new SplError(
+    "did_mismatch",
+    `import refused: this is a bundle of ${manifest.source_did}, not of ${expectDid}`,
+    {
+      hint: "check which file you meant; leave out --expect-did to import it anyway",
+    },
+  );
+}
+
+function checkEmpty({ records }: Totals, { forceOverwrite }: ImportOptions): void {
+  if (records === 0 || forceOverwrite) return;
+  throw new SplError(
+    "store_not_empty",
+    `import refused: local store has ${records} records; pass --force-overwrite to import anyway`,
+    { detail: { records } },
+  );
+}
+
+/** Refuses a store that holds something else, and tells what it holds and its newest sequence number. */
+async function refuseIfDifferent(
+  reader: Reader,
+  { manifest, digest }: Inspection,
+  options: ImportOptions,
+): Promise<Totals & { seq: number }> {
+  const totals = await reader.totals();
+  if (totals.records !== manifest.record_count || totals.digest !== digest) checkEmpty(totals, options);
+  return { ...totals, seq: await reader.lastSeq() };
+}
+
+/** SHA-256, hex, over the raw ids in bundle order: proves what the additive digest only indicates. */
+async function recordsRoot(reader: Reader): Promise<string> {
+  const hash = sha256.stream();
+  for await (const heads of reader.entryHeads()) for (const head of heads) hash.update(fromHex(head.id, 32)!);
+  return toHex(hash.digest());
+}

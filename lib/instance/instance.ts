@@ -1,0 +1,135 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { toHex } from "../base/bytes.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { SplError } from "../base/errors.ts";
+import { type Random, systemRandom } from "../base/random.ts";
+import { instanceDid } from "../identity/did.ts";
+import { generateKey, type KeyPair } from "../identity/key.ts";
+import { loadKey, repairPointer, retireStrays, saveKey } from "../identity/keys_folder.ts";
+import type { ConnectionOptions } from "../store/connection.ts";
+import { SqliteStore } from "../store/sqlite.ts";
+import type { IdentityRow, Reader } from "../store/types.ts";
+import { clearLeftovers, type HomePaths, homePaths, INIT_PREFIX, makeHome } from "./home.ts";
+
+export interface Ports {
+  clock: Clock;
+  random: Random;
+}
+
+export const systemPorts: Ports = { clock: systemClock, random: systemRandom };
+
+/** The identity of the moment with the key that signs for it. */
+export interface Signer extends IdentityRow {
+  key: KeyPair;
+}
+
+/** One open home: its store and its key. */
+export class Instance {
+  #key: KeyPair;
+
+  private constructor(
+    readonly paths: HomePaths,
+    readonly store: SqliteStore,
+    readonly ports: Ports,
+    key: KeyPair,
+  ) {
+    this.#key = key;
+  }
+
+  /**
+   * Opens an existing home. A missing or damaged key is an error, never a silently new identity.
+   * @throws SplError not_initialized, store_damaged, store_newer, key_missing, key_damaged, key_permissions
+   */
+  static async open(
+    home: string,
+    ports: Partial<Ports> = {},
+    options: ConnectionOptions = {},
+  ): Promise<Instance> {
+    const paths = homePaths(home);
+    const store = SqliteStore.open(paths.db, options);
+    try {
+      const identity = await store.read(requireIdentity);
+      return new Instance(
+        paths,
+        store,
+        { ...systemPorts, ...ports },
+        loadKey(paths.keys, identity.fingerprint),
+      );
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  /** Who this instance is now. An import in another process may have changed it since the last call. */
+  async signer(reader: Reader): Promise<Signer> {
+    const identity = await requireIdentity(reader);
+    if (identity.fingerprint !== this.#key.fingerprint)
+      this.#key = loadKey(this.paths.keys, identity.fingerprint);
+    return { ...identity, key: this.#key };
+  }
+
+  /**
+   * Puts right what a crash may have left: the pointer to the current key, keys of an adoption that was not
+   * committed, half imports. Only for the holder of the home's lock.
+   */
+  async mend(): Promise<void> {
+    const { fingerprint } = await this.store.read(requireIdentity);
+    repairPointer(this.paths.keys, fingerprint);
+    retireStrays(this.paths.keys, fingerprint);
+    clearLeftovers(this.paths);
+  }
+
+  close(): Promise<void> {
+    return this.store.close();
+  }
+}
+
+async function requireIdentity(reader: Reader): Promise<IdentityRow> {
+  const identity = await reader.identity();
+  if (identity) return identity;
+  throw new SplError("store_damaged", "the store holds no identity", {
+    hint: "move the home away, then spl init and spl import FILE",
+  });
+}
+
+/**
+ * Makes a new instance: folders, key, store. Nothing that exists is ever replaced.
+ * @param name the DID's name part, fixed from now on
+ * @throws SplError conflict when an instance, or a key without its store, is there already
+ */
+export async function initInstance(
+  home: string,
+  name = "local",
+  ports: Partial<Ports> = {},
+): Promise<IdentityRow> {
+  const { clock, random } = { ...systemPorts, ...ports };
+  const paths = homePaths(home);
+  if (existsSync(paths.db)) {
+    throw new SplError("conflict", `there is an instance at ${home} already`, {
+      hint: "spl identity show tells who it is; set SYNCROPEL_HOME to use another home",
+    });
+  }
+  makeHome(paths);
+  if (readdirSync(paths.keys).some((file) => file.endsWith(".key"))) {
+    throw new SplError("conflict", `${paths.keys} holds a key, but the store ${paths.db} is missing`, {
+      hint: "restore hub.db from a copy, or move the home away, then spl init and spl import FILE",
+    });
+  }
+  const key = generateKey(random);
+  const identity: IdentityRow = {
+    did: instanceDid(name, key.publicKey),
+    name,
+    fingerprint: key.fingerprint,
+    publicKey: key.publicKey,
+    epoch: clock(),
+    stewardId: toHex(random(16)),
+  };
+  saveKey(paths.keys, key);
+  await SqliteStore.create(paths.db, join(paths.run, `${INIT_PREFIX}${toHex(random(6))}.db`), (writer) =>
+    writer.setIdentity(identity),
+  );
+  repairPointer(paths.keys, key.fingerprint);
+  return identity;
+}

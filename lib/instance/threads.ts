@@ -1,0 +1,98 @@
+import { SplError } from "../base/errors.ts";
+import { foldInput } from "../folds/input.ts";
+import { ThreadFold } from "../folds/threads.ts";
+import type { Entry, OrderKey } from "../record/types.ts";
+import type { Reader, SequencedEntry, ThreadRow } from "../store/types.ts";
+import type { Instance } from "./instance.ts";
+import type { ThreadDetail, ThreadSummary } from "./types.ts";
+
+/** One page of a listing; `next` is what to pass as `after` for the next one, null at the end. */
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+export function listThreads(
+  instance: Instance,
+  page: { after?: string; limit: number },
+): Promise<Page<ThreadSummary>> {
+  return instance.store.read(async (reader) => {
+    const items: ThreadSummary[] = [];
+    for await (const rows of reader.threads(page)) {
+      for (const row of rows) items.push(await summarize(reader, row));
+    }
+    return { items, next: items.length === page.limit ? (items.at(-1)?.thread ?? null) : null };
+  });
+}
+
+/** @throws SplError not_found */
+export function showThread(instance: Instance, name: string): Promise<ThreadDetail> {
+  return instance.store.read(async (reader) => {
+    const row = await requireThread(reader, name);
+    return {
+      ...(await summarize(reader, row)),
+      heads: (await reader.heads(name, 64)).map((head) => head.id),
+      forked: (await reader.forks({ thread: name, limit: 100 })).map(({ actor, clock, ids }) => ({
+        actor,
+        clock,
+        ids,
+      })),
+    };
+  });
+}
+
+/**
+ * A page of a thread in canonical order.
+ * @throws SplError not_found
+ */
+export function threadRecords(
+  instance: Instance,
+  name: string,
+  page: { after?: OrderKey; limit: number },
+): Promise<Entry[]> {
+  return instance.store.read(async (reader) => {
+    await requireThread(reader, name);
+    return collect(reader.threadEntries(name, page));
+  });
+}
+
+/** A page of what was taken in behind sequence number `after`, in order of arrival. */
+export function recordsSince(
+  instance: Instance,
+  { after, ...page }: { after: number; thread?: string; limit: number },
+): Promise<SequencedEntry[]> {
+  return instance.store.read((reader) => reader.since(after, page));
+}
+
+/** @throws SplError not_found */
+export function getRecord(instance: Instance, id: string): Promise<Entry> {
+  return instance.store.read(async (reader) => {
+    const entry = await reader.record(id);
+    if (entry) return entry;
+    throw new SplError("not_found", `there is no record ${id}`, {
+      hint: "spl thread list shows what there is",
+    });
+  });
+}
+
+async function summarize(reader: Reader, row: ThreadRow): Promise<ThreadSummary> {
+  const fold = new ThreadFold();
+  for await (const entries of reader.threadEntries(row.thread)) {
+    for (const entry of entries) fold.add(foldInput(entry));
+  }
+  return { ...row, ...fold.result() };
+}
+
+async function requireThread(reader: Reader, name: string): Promise<ThreadRow> {
+  const row = await reader.thread(name);
+  if (row) return row;
+  throw new SplError("not_found", `there is no thread ${name}`, {
+    hint: "spl thread list shows what there is",
+  });
+}
+
+export async function collect<T>(batches: AsyncIterable<T[]>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const batch of batches) all.push(...batch);
+  return all;
+}

@@ -1,0 +1,109 @@
+import { constants, Database } from "bun:sqlite";
+import { existsSync, statSync } from "node:fs";
+import { fileError, SplError, systemCode } from "../base/errors.ts";
+import { migrate } from "./schema.ts";
+
+export interface ConnectionOptions {
+  /** Page cache in KiB. */
+  cacheKib?: number;
+  /** Leave the write-ahead log to an explicit checkpoint: for one large transaction. */
+  bulk?: boolean;
+}
+
+const DEFAULT_CACHE_KIB = 16 * 1024;
+
+/**
+ * Opens an existing store. `synchronous = FULL` in WAL mode syncs the log at every commit: what was
+ * acknowledged survives a power cut (sqlite.org/wal.html, section 2.3).
+ * @throws SplError not_initialized, store_damaged, store_newer, file_unreadable
+ */
+export function openConnection(path: string, options: ConnectionOptions = {}): Database {
+  if (!existsSync(path)) {
+    throw new SplError("not_initialized", `there is no store at ${path}`, {
+      hint: "spl init makes a new instance there",
+    });
+  }
+  return storeCall(path, () => {
+    // An empty file would open as a new, empty database: a silent loss of everything.
+    if (statSync(path).size === 0) throw damaged(path, "the file is empty");
+    const db = new Database(path, { readwrite: true, create: false, safeIntegers: false, strict: true });
+    try {
+      configure(db, options);
+      migrate(db, path);
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  });
+}
+
+/** Creates the tables in a new file at `path`. The caller moves it to its real name when it is complete. */
+export function createConnection(path: string): Database {
+  return storeCall(path, () => {
+    const db = new Database(path, { readwrite: true, create: true, strict: true });
+    configure(db, {});
+    migrate(db, path, "empty");
+    return db;
+  });
+}
+
+function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }: ConnectionOptions): void {
+  // The log stays beside the store after the last connection closes only when a checkpoint failed.
+  db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 0);
+  db.run("PRAGMA journal_mode = WAL");
+  db.run("PRAGMA synchronous = FULL");
+  db.run("PRAGMA busy_timeout = 0");
+  db.run("PRAGMA journal_size_limit = 67108864");
+  db.run("PRAGMA trusted_schema = OFF");
+  db.run("PRAGMA cell_size_check = ON");
+  db.run(`PRAGMA cache_size = -${cacheKib}`);
+  if (bulk) db.run("PRAGMA wal_autocheckpoint = 0");
+}
+
+function damaged(path: string, reason: string, cause?: unknown): SplError {
+  return new SplError("store_damaged", `the store ${path} is damaged: ${reason}`, {
+    hint: "keep a copy of it, run spl doctor, then restore from a bundle with spl import",
+    cause,
+  });
+}
+
+/** True when another connection holds the lock that this one needs. */
+export function isBusy(error: unknown): boolean {
+  return systemCode(error)?.startsWith("SQLITE_BUSY") ?? false;
+}
+
+/** Runs `fn` and says what SQLite throws in this project's words. */
+export function storeCall<T>(path: string, fn: () => T): T {
+  try {
+    return fn();
+  } catch (error) {
+    throw storeError(path, error);
+  }
+}
+
+export function storeError(path: string, error: unknown): unknown {
+  if (error instanceof SplError || isBusy(error)) return error;
+  const code = systemCode(error);
+  const reason = error instanceof Error ? error.message : String(error);
+  if (code === "SQLITE_FULL") {
+    return new SplError("disk_full", `cannot write ${path}: no space left on the device`, {
+      hint: "free some space and run the same command again; nothing was changed",
+      cause: error,
+    });
+  }
+  if (code?.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB") return damaged(path, reason, error);
+  if (code?.startsWith("SQLITE_IOERR")) {
+    return new SplError("store_damaged", `the store ${path} cannot be read or written: ${reason}`, {
+      hint: "check the disk (dmesg, smartctl), then run spl doctor",
+      cause: error,
+    });
+  }
+  if (code === "SQLITE_READONLY" || code?.startsWith("SQLITE_READONLY") || code === "SQLITE_CANTOPEN") {
+    return new SplError("file_unreadable", `cannot open the store ${path}: ${reason}`, {
+      hint: "check owner and mode of the instance home",
+      cause: error,
+    });
+  }
+  return code?.startsWith("SQLITE_") || !code ? error : fileError(error, "open", path);
+}

@@ -1,0 +1,284 @@
+import type { Database, Statement } from "bun:sqlite";
+import { fromHex, toHex } from "../base/bytes.ts";
+import type { Entry, EntryHead, OrderKey } from "../record/types.ts";
+import { storeError } from "./connection.ts";
+import type {
+  Account,
+  ActorRow,
+  AuditRow,
+  IdentityRow,
+  ImportBatch,
+  Reader,
+  SequencedEntry,
+  Signer,
+  ThreadRow,
+  Token,
+  Totals,
+} from "./types.ts";
+
+/** Rows that one step of an iteration hands over. */
+const BATCH = 1024;
+/** Beyond any count or limit, and still an exact SQLite integer. */
+const ALL = Number.MAX_SAFE_INTEGER;
+
+const ENTRY_COLUMNS = "t.thread, r.clock, r.actor, r.id, r.judged_by, s.did AS signer, r.sig";
+const FROM_RECORDS = "FROM records r JOIN threads t ON t.no = r.thread JOIN signers s ON s.no = r.signer";
+// CROSS JOIN fixes the order of the loops: threads by name, then one thread along records_order; nothing is sorted.
+const IN_BUNDLE_ORDER = `FROM threads t CROSS JOIN records r ON r.thread = t.no JOIN signers s ON s.no = r.signer
+  ORDER BY t.thread, r.clock, r.actor, r.id`;
+
+interface HeadColumns {
+  thread: string;
+  clock: number;
+  actor: string;
+  id: Uint8Array;
+  judged_by: Uint8Array | null;
+  signer: string;
+  sig: Uint8Array;
+}
+
+function head(row: HeadColumns) {
+  return {
+    id: toHex(row.id),
+    thread: row.thread,
+    clock: row.clock,
+    actor: row.actor,
+    judged_by: row.judged_by && toHex(row.judged_by),
+    signer: row.signer,
+    sig: row.sig,
+  };
+}
+
+function entry(row: HeadColumns & { canonical: Uint8Array }): Entry {
+  return { ...head(row), canonical: row.canonical };
+}
+
+function threadRow(row: Omit<ThreadRow, "digest"> & { digest: Uint8Array }): ThreadRow {
+  return { ...row, digest: toHex(row.digest) };
+}
+
+/** The 32 bytes of an id; a text that is none matches no row. */
+export function idBytes(id: string): Uint8Array {
+  return fromHex(id, 32) ?? new Uint8Array();
+}
+
+/** Reads of one connection. The caller owns the snapshot around it. */
+export class SqliteReader implements Reader {
+  constructor(
+    protected readonly db: Database,
+    protected readonly path: string,
+  ) {}
+
+  protected statement<Row, Params extends (string | number | null | Uint8Array)[]>(
+    sql: string,
+  ): Statement<Row, Params> {
+    return this.db.query(sql) as unknown as Statement<Row, Params>;
+  }
+
+  async *#batches<Row, Out>(
+    sql: string,
+    params: (string | number)[],
+    map: (row: Row) => Out,
+  ): AsyncIterable<Out[]> {
+    // Prepared anew: a cached statement could be stepped by two iterations at once.
+    const statement = this.db.prepare(sql);
+    try {
+      let batch: Out[] = [];
+      for (const row of statement.iterate(...params)) {
+        batch.push(map(row as Row));
+        if (batch.length === BATCH) {
+          yield batch;
+          batch = [];
+        }
+      }
+      if (batch.length > 0) yield batch;
+    } catch (error) {
+      throw storeError(this.path, error);
+    } finally {
+      statement.finalize();
+    }
+  }
+
+  async totals(): Promise<Totals> {
+    const row = this.statement<Omit<Totals, "digest"> & { digest: Uint8Array }, []>(
+      "SELECT records, threads, forks, digest FROM totals",
+    ).get()!;
+    return { ...row, digest: toHex(row.digest) };
+  }
+
+  async identity(): Promise<IdentityRow | null> {
+    const row = this.statement<{ value: string }, []>("SELECT value FROM meta WHERE key = 'identity'").get();
+    if (!row) return null;
+    const { publicKey, ...rest } = JSON.parse(row.value) as Omit<IdentityRow, "publicKey"> & {
+      publicKey: string;
+    };
+    return { ...rest, publicKey: Uint8Array.fromHex(publicKey) };
+  }
+
+  async known(ids: string[]): Promise<number> {
+    const find = this.statement<unknown, [Uint8Array]>("SELECT 1 FROM records WHERE id = ?");
+    return ids.reduce((found, id) => (find.get(idBytes(id)) === null ? found : found + 1), 0);
+  }
+
+  async record(id: string): Promise<Entry | null> {
+    const row = this.statement<HeadColumns & { canonical: Uint8Array }, [Uint8Array]>(
+      `SELECT ${ENTRY_COLUMNS}, r.canonical ${FROM_RECORDS} WHERE r.id = ?`,
+    ).get(idBytes(id));
+    return row && entry(row);
+  }
+
+  async thread(thread: string): Promise<ThreadRow | null> {
+    const row = this.statement<Omit<ThreadRow, "digest"> & { digest: Uint8Array }, [string]>(
+      "SELECT thread, records, forks, clock, digest FROM threads WHERE thread = ?",
+    ).get(thread);
+    return row && threadRow(row);
+  }
+
+  threads({ after = "", limit = ALL }: { after?: string; limit?: number } = {}): AsyncIterable<ThreadRow[]> {
+    return this.#batches(
+      "SELECT thread, records, forks, clock, digest FROM threads WHERE thread > ? ORDER BY thread LIMIT ?",
+      [after, limit],
+      threadRow,
+    );
+  }
+
+  actors({ after = "", limit = ALL }: { after?: string; limit?: number } = {}): AsyncIterable<ActorRow[]> {
+    return this.#batches(
+      "SELECT actor, records FROM actors WHERE actor > ? ORDER BY actor LIMIT ?",
+      [after, limit],
+      (row: ActorRow) => row,
+    );
+  }
+
+  async heads(thread: string, limit: number): Promise<{ id: string; clock: number }[]> {
+    return this.statement<{ id: Uint8Array; clock: number }, [string, number]>(
+      `SELECT h.id, h.clock FROM heads h JOIN threads t ON t.no = h.thread
+       WHERE t.thread = ? ORDER BY h.clock DESC, h.id LIMIT ?`,
+    )
+      .all(thread, limit)
+      .map((row) => ({ id: toHex(row.id), clock: row.clock }));
+  }
+
+  threadEntries(
+    thread: string,
+    { after = { clock: -1, actor: "", id: "" }, limit = ALL }: { after?: OrderKey; limit?: number } = {},
+  ): AsyncIterable<Entry[]> {
+    return this.#batches(
+      `SELECT ${ENTRY_COLUMNS}, r.canonical ${FROM_RECORDS}
+       WHERE r.thread = (SELECT no FROM threads WHERE thread = ?) AND (r.clock, r.actor, r.id) > (?, ?, unhex(?))
+       ORDER BY r.clock, r.actor, r.id LIMIT ?`,
+      [thread, after.clock, after.actor, after.id, limit],
+      entry,
+    );
+  }
+
+  entryHeads(): AsyncIterable<EntryHead[]> {
+    return this.#batches(
+      `SELECT ${ENTRY_COLUMNS}, length(r.canonical) AS size ${IN_BUNDLE_ORDER}`,
+      [],
+      (row: HeadColumns & { size: number }): EntryHead => ({ ...head(row), size: row.size }),
+    );
+  }
+
+  entries(): AsyncIterable<Entry[]> {
+    return this.#batches(`SELECT ${ENTRY_COLUMNS}, r.canonical ${IN_BUNDLE_ORDER}`, [], entry);
+  }
+
+  async since(
+    after: number,
+    { thread, limit }: { thread?: string; limit: number },
+  ): Promise<SequencedEntry[]> {
+    type Row = HeadColumns & { canonical: Uint8Array; seq: number };
+    const columns = `SELECT r.seq, ${ENTRY_COLUMNS}, r.canonical ${FROM_RECORDS} WHERE r.seq > ?`;
+    const rows =
+      thread === undefined
+        ? this.statement<Row, [number, number]>(`${columns} ORDER BY r.seq LIMIT ?`).all(after, limit)
+        : this.statement<Row, [number, string, number]>(
+            `${columns} AND t.thread = ? ORDER BY r.seq LIMIT ?`,
+          ).all(after, thread, limit);
+    return rows.map((row) => ({ ...entry(row), seq: row.seq }));
+  }
+
+  async lastSeq(): Promise<number> {
+    return this.statement<{ last_seq: number }, []>("SELECT last_seq FROM totals").get()!.last_seq;
+  }
+
+  async forks({ thread, limit = ALL }: { thread?: string; limit?: number } = {}) {
+    type Row = { thread: string; actor: string; clock: number; ids: string };
+    const sql = (where: string) =>
+      `SELECT t.thread, r.actor, r.clock, group_concat(lower(hex(r.id))) AS ids FROM threads t
+       CROSS JOIN records r ON r.thread = t.no WHERE t.forks > 0 ${where}
+       GROUP BY t.thread, r.clock, r.actor HAVING count(*) > 1 LIMIT ?`;
+    const rows =
+      thread === undefined
+        ? this.statement<Row, [number]>(sql("")).all(limit)
+        : this.statement<Row, [string, number]>(sql("AND t.thread = ?")).all(thread, limit);
+    return rows.map((row) => ({ ...row, ids: row.ids.split(",").sort() }));
+  }
+
+  signers(): AsyncIterable<Signer[]> {
+    return this.#batches(
+      "SELECT did, public_key AS publicKey FROM signers WHERE records > 0 ORDER BY did",
+      [],
+      (row: Signer) => row,
+    );
+  }
+
+  async signer(did: string): Promise<Signer | null> {
+    return this.statement<Signer, [string]>(
+      "SELECT did, public_key AS publicKey FROM signers WHERE did = ?",
+    ).get(did);
+  }
+
+  async accounts(): Promise<Account[]> {
+    return this.statement<AccountColumns, []>("SELECT name, scopes, actors, kind FROM accounts ORDER BY name")
+      .all()
+      .map(account);
+  }
+
+  async tokens(): Promise<Token[]> {
+    return this.statement<Token, []>(`SELECT ${TOKEN_COLUMNS} FROM tokens ORDER BY hash`).all();
+  }
+
+  async token(hash: Uint8Array): Promise<{ token: Token; account: Account } | null> {
+    const token = this.statement<Token, [Uint8Array]>(
+      `SELECT ${TOKEN_COLUMNS} FROM tokens WHERE hash = ?`,
+    ).get(hash);
+    const owner =
+      token &&
+      this.statement<AccountColumns, [string]>(
+        "SELECT name, scopes, actors, kind FROM accounts WHERE name = ?",
+      ).get(token.account);
+    return owner ? { token, account: account(owner) } : null;
+  }
+
+  async imports(): Promise<ImportBatch[]> {
+    return this.statement<ImportBatch, []>(
+      `SELECT n, at, source_did AS sourceDid, records_root AS recordsRoot, inserted, digest_before AS digestBefore,
+       records_before AS recordsBefore, did_before AS didBefore, did_after AS didAfter, seq_before AS seqBefore
+       FROM imports ORDER BY n`,
+    ).all();
+  }
+
+  async audit({ after = 0, limit }: { after?: number; limit: number }): Promise<AuditRow[]> {
+    return this.statement<Omit<AuditRow, "detail"> & { detail: string }, [number, number]>(
+      "SELECT n, at, event, detail FROM audit WHERE n > ? ORDER BY n LIMIT ?",
+    )
+      .all(after, limit)
+      .map((row) => ({ ...row, detail: JSON.parse(row.detail) }));
+  }
+}
+
+const TOKEN_COLUMNS =
+  "hash, account, description, created_at AS createdAt, expires_at AS expiresAt, last_used_at AS lastUsedAt";
+
+interface AccountColumns {
+  name: string;
+  scopes: string;
+  actors: string;
+  kind: Account["kind"];
+}
+
+function account(row: AccountColumns): Account {
+  return { ...row, scopes: JSON.parse(row.scopes), actors: JSON.parse(row.actors) };
+}

@@ -1,0 +1,88 @@
+import type { Database } from "bun:sqlite";
+import { SplError } from "../base/errors.ts";
+
+/** `SPL1` in ASCII: tells this store from any other SQLite file. */
+export const APPLICATION_ID = 0x53504c31;
+
+/**
+ * Forward migrations: statement N takes a store from schema N to N + 1. A released one is never edited.
+ *
+ * `records` is in order of arrival (`seq`), so that the newest are found without an index, and
+ * `records_order` holds the canonical order of each thread. Everything derived (counts of `threads`,
+ * `signers` and `actors`, `heads`, `gaps`, `totals`) is kept in the transaction of the insert and can be rebuilt by a scan.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+  CREATE TABLE signers (
+    no INTEGER PRIMARY KEY, did TEXT NOT NULL UNIQUE, public_key BLOB NOT NULL, records INTEGER NOT NULL DEFAULT 0
+  );
+  CREATE TABLE threads (
+    no INTEGER PRIMARY KEY, thread TEXT NOT NULL UNIQUE, records INTEGER NOT NULL, forks INTEGER NOT NULL,
+    clock INTEGER NOT NULL, digest BLOB NOT NULL
+  );
+  CREATE TABLE records (
+    seq INTEGER PRIMARY KEY, thread INTEGER NOT NULL, clock INTEGER NOT NULL, actor TEXT NOT NULL,
+    id BLOB NOT NULL UNIQUE, canonical BLOB NOT NULL, judged_by BLOB, signer INTEGER NOT NULL, sig BLOB NOT NULL
+  );
+  CREATE UNIQUE INDEX records_order ON records (thread, clock, actor, id);
+  -- records that no record of their thread names as parent
+  CREATE TABLE heads (thread INTEGER NOT NULL, id BLOB NOT NULL, clock INTEGER NOT NULL, PRIMARY KEY (thread, id)) WITHOUT ROWID;
+  CREATE INDEX heads_clock ON heads (thread, clock DESC, id);
+  -- parents that a record names and its thread does not hold
+  CREATE TABLE gaps (thread INTEGER NOT NULL, id BLOB NOT NULL, PRIMARY KEY (thread, id)) WITHOUT ROWID;
+  CREATE TABLE actors (actor TEXT PRIMARY KEY, records INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE totals (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), records INTEGER NOT NULL, threads INTEGER NOT NULL,
+    forks INTEGER NOT NULL, digest BLOB NOT NULL, last_seq INTEGER NOT NULL
+  );
+  INSERT INTO totals VALUES (1, 0, 0, 0, zeroblob(32), 0);
+  CREATE TABLE accounts (
+    name TEXT PRIMARY KEY, scopes TEXT NOT NULL, actors TEXT NOT NULL, kind TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE tokens (
+    hash BLOB PRIMARY KEY, account TEXT NOT NULL, description TEXT NOT NULL, created_at INTEGER NOT NULL,
+    expires_at INTEGER, last_used_at INTEGER
+  ) WITHOUT ROWID;
+  CREATE TABLE imports (
+    n INTEGER PRIMARY KEY, at INTEGER NOT NULL, source_did TEXT NOT NULL, records_root TEXT NOT NULL,
+    inserted INTEGER NOT NULL, digest_before TEXT NOT NULL, records_before INTEGER NOT NULL,
+    did_before TEXT NOT NULL, did_after TEXT NOT NULL, seq_before INTEGER NOT NULL
+  );
+  CREATE TABLE audit (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, event TEXT NOT NULL, detail TEXT NOT NULL);
+  `,
+];
+
+/** The schema that this release writes. */
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+function pragma(db: Database, name: string): number {
+  return Object.values(db.query(`PRAGMA ${name}`).get() as Record<string, number>)[0]!;
+}
+
+/**
+ * Brings a store to this release's schema, each step in one transaction.
+ * @throws SplError store_damaged when the file is no store, store_newer when a later release wrote it
+ */
+export function migrate(db: Database, path: string, from?: "empty"): void {
+  const version = pragma(db, "user_version");
+  if (from !== "empty" && (version === 0 || pragma(db, "application_id") !== APPLICATION_ID)) {
+    throw new SplError("store_damaged", `${path} is not a store of spl`, {
+      hint: "restore the home from a bundle: move it away, then spl init and spl import FILE",
+    });
+  }
+  if (version > SCHEMA_VERSION) {
+    throw new SplError(
+      "store_newer",
+      `${path} was written by a newer spl (store schema ${version}, this release knows ${SCHEMA_VERSION})`,
+      { hint: "upgrade spl, or import a bundle of this instance into a fresh home" },
+    );
+  }
+  for (let step = version; step < SCHEMA_VERSION; step++) {
+    db.transaction(() => {
+      db.run(MIGRATIONS[step]!);
+      db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+      db.run(`PRAGMA user_version = ${step + 1}`);
+    }).immediate();
+  }
+}
