@@ -1,0 +1,37 @@
+import { safeJson } from "../lib/ui/safe_text.ts";
+import { type Column, renderTable } from "../lib/ui/table.ts";
+import type { Context } from "./_context.ts";
+
+/**
+ * Prints one result: as the given text, or the value itself as one line of JSON.
+ * @param text whole lines for people; stored text in it must have gone through `safeText`
+ */
+export function printResult(ctx: Context, value: unknown, text: () => string): Promise<void> {
+  return ctx.out.write(ctx.output === "text" ? text() : `${safeJson(JSON.stringify(value))}\n`);
+}
+
+/**
+ * Prints a list: as a table (it holds all rows), as one JSON array, or streamed as one JSON value a line.
+ * @param empty what standard error says in text mode when there is nothing, such as `no threads yet`
+ */
+export async function printList<Row>(
+  ctx: Context,
+  rows: Iterable<Row> | AsyncIterable<Row>,
+  columns: readonly Column<Row>[],
+  empty: string,
+): Promise<void> {
+  if (ctx.output === "text") {
+    const all = await Array.fromAsync(rows);
+    if (all.length === 0) await ctx.err.line(empty);
+    else await ctx.out.write(renderTable(all, columns, ctx.width));
+    return;
+  }
+  const [open, between, close] = ctx.output === "json" ? ["[", ",\n", "]\n"] : ["", "\n", ""];
+  let before = open;
+  for await (const row of rows) {
+    await ctx.out.write(before + safeJson(JSON.stringify(row)));
+    before = between;
+  }
+  if (ctx.output === "json") await ctx.out.write(before === open ? `${open}${close}` : close);
+  else if (before === between) await ctx.out.write("\n");
+}

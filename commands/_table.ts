@@ -1,0 +1,49 @@
+import type { SplCommand } from "./_command.ts";
+
+/** Loads one command's file. A literal `import()`, so that the bundler sees it. */
+export type Load = () => Promise<{ default: SplCommand }>;
+
+/** A noun is a folder; its verbs are the files in it. */
+export interface Noun {
+  summary: string;
+  verbs: Record<string, Load>;
+}
+
+/** A heading of the overview and what stands beneath it, in that order. */
+export interface Section {
+  title: string;
+  commands: Record<string, Load | Noun>;
+}
+
+/** Every command there is, loaded only when it is named. To add one, add its line. */
+export const COMMANDS: readonly Section[] = [
+  {
+    title: "This program",
+    commands: {
+      config: {
+        summary: "Settings of the command line",
+        verbs: {
+          path: () => import("./config/path.ts"),
+          show: () => import("./config/show.ts"),
+          set: () => import("./config/set.ts"),
+        },
+      },
+      version: () => import("./version.ts"),
+    },
+  },
+];
+
+/** A command with the words that name it. */
+export interface NamedLoad {
+  words: string[];
+  load: Load;
+}
+
+export function* everyCommand(sections: readonly Section[]): Generator<NamedLoad> {
+  for (const { commands } of sections) {
+    for (const [word, entry] of Object.entries(commands)) {
+      if (typeof entry === "function") yield { words: [word], load: entry };
+      else for (const [verb, load] of Object.entries(entry.verbs)) yield { words: [word, verb], load };
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** The compiled program that the tests run, as users do. */
+export const SPL = join(import.meta.dir, "..", "..", "dist", "spl");
+
+/** A home folder with nothing in it, and an environment that points there. Removed at the end of its scope. */
+export class ScratchHome implements Disposable {
+  /** Short, since Unix socket paths are limited to 107 bytes. */
+  readonly path = mkdtempSync(join(tmpdir(), "spl-"));
+  readonly env: Record<string, string> = {
+    PATH: process.env.PATH ?? "/usr/bin:/bin",
+    LANG: "C.UTF-8",
+    HOME: this.path,
+    SYNCROPEL_HOME: join(this.path, "syncro"),
+    XDG_CONFIG_HOME: join(this.path, "config"),
+    XDG_DATA_HOME: join(this.path, "data"),
+  };
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+export interface RunOptions {
+  /** Where the command lives; a scratch home of its own by default. */
+  home?: ScratchHome;
+  /** Added to the home's environment; nothing of the tests' own environment but PATH is there. */
+  env?: Record<string, string>;
+  stdin?: string | Uint8Array;
+  /** The home's folder by default. */
+  cwd?: string;
+}
+
+export interface RunResult {
+  stdout: string;
+  stderr: string;
+  status: number;
+}
+
+/** Runs `spl` with the arguments until it ends. Neither stream is a terminal. */
+export async function runSpl(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  if (options.home === undefined) {
+    using home = new ScratchHome();
+    return await runSpl(args, { ...options, home });
+  }
+  const { home } = options;
+  const child = Bun.spawn([splBinary(), ...args], {
+    cwd: options.cwd ?? home.path,
+    env: { ...home.env, ...options.env },
+    stdin: options.stdin === undefined ? "ignore" : new Blob([options.stdin]),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, status] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ]);
+  return { stdout, stderr, status };
+}
+
+/** The path of the compiled program, or an error that says how to get it. */
+export function splBinary(): string {
+  if (!existsSync(SPL)) throw new Error("dist/spl is missing; run `bun run build` first");
+  return SPL;
+}
