@@ -1,0 +1,12 @@
+/** Media types and header names that both ends of the API use. */
+
+export const JSON_TYPE = "application/json";
+/** One JSON text per line, LF (github.com/ndjson/ndjson-spec). An empty line is a sign of life. */
+export const NDJSON_TYPE = "application/x-ndjson";
+/** A bundle, compressed or not, encrypted or not. */
+export const BUNDLE_TYPE = "application/octet-stream";
+/** RFC 9457. */
+export const PROBLEM_TYPE = "application/problem+json";
+
+/** The manifest of the bundle in the body: base64url of its canonical JSON. */
+export const MANIFEST_HEADER = "spl-manifest";

@@ -1,0 +1,30 @@
+import type { z } from "zod";
+import type * as schemas from "./schemas.ts";
+
+/** Types of what crosses the wire, inferred from the schemas; importing this loads nothing. */
+
+export type Health = z.infer<typeof schemas.Health>;
+export type Status = z.infer<typeof schemas.Status>;
+export type Emission = z.input<typeof schemas.Emission>;
+export type Emitted = z.infer<typeof schemas.Emitted>;
+export type EmittedBatch = z.infer<typeof schemas.EmittedBatch>;
+export type Envelope = z.infer<typeof schemas.Envelope>;
+export type FeedEntry = z.infer<typeof schemas.FeedEntry>;
+export type ThreadSummary = z.infer<typeof schemas.ThreadSummary>;
+export type ThreadDetail = z.infer<typeof schemas.ThreadDetail>;
+export type Actor = z.infer<typeof schemas.Actor>;
+export type NewActor = z.infer<typeof schemas.NewActor>;
+export type Identity = z.infer<typeof schemas.Identity>;
+export type Pair = z.infer<typeof schemas.Pair>;
+export type NewToken = z.infer<typeof schemas.NewToken>;
+export type MintedToken = z.infer<typeof schemas.MintedToken>;
+export type Manifest = z.infer<typeof schemas.Manifest>;
+export type BundleVerified = z.infer<typeof schemas.BundleVerified>;
+export type ImportReceipt = z.infer<typeof schemas.ImportReceipt>;
+export type ImportSummary = z.infer<typeof schemas.ImportSummary>;
+export type ImportEvent = z.infer<typeof schemas.ImportEvent>;
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
