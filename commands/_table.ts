@@ -28,6 +28,7 @@ export const COMMANDS: readonly Section[] = [
           set: () => import("./config/set.ts"),
         },
       },
+      completion: () => import("./completion.ts"),
       version: () => import("./version.ts"),
     },
   },
