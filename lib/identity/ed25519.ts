@@ -1,0 +1,94 @@
+import type { KeyObject } from "node:crypto";
+import { concatBytes, toHex } from "../base/bytes.ts";
+import { SplError } from "../base/errors.ts";
+import { isCanonical, isOnCurve, isSmallOrder } from "./point.ts";
+
+/**
+ * Ed25519 (RFC 8032) under one policy, on every verifier alike: S < L, canonical encodings of the public key A and
+ * of R, no A of small order, and the equation without cofactor, `encode(S*B - k*A) = R`. Seeds and public keys have
+ * 32 bytes, signatures 64.
+ */
+export interface Ed25519 {
+  publicKey(seed: Uint8Array): Uint8Array;
+  sign(message: Uint8Array, seed: Uint8Array): Uint8Array;
+  /** False for whatever is not valid, lengths included; never throws. */
+  verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean;
+}
+
+/**
+ * A public key as it may be believed: 32 bytes, canonical, on the curve, not of small order.
+ * @throws SplError key_damaged
+ */
+export function readPublicKey(bytes: Uint8Array): Uint8Array {
+  if (bytes.length !== 32) throw damaged(`has ${bytes.length} bytes instead of 32`);
+  if (!isCanonical(bytes)) throw damaged("is not in canonical form");
+  if (isSmallOrder(bytes)) throw damaged("is a point of small order, for which anyone can sign");
+  if (!isOnCurve(bytes)) throw damaged("is no point of the curve");
+  return bytes.slice();
+}
+
+function damaged(what: string): SplError {
+  return new SplError("key_damaged", `the Ed25519 public key ${what}`);
+}
+
+/** DER in front of a raw seed (RFC 8410, section 7) and a raw public key (section 4). */
+const PKCS8 = Uint8Array.fromHex("302e020100300506032b657004220420");
+export const SPKI = Uint8Array.fromHex("302a300506032b6570032100");
+
+/** Signers whose keys stay parsed; a bundle or a page of records rarely has more. */
+const CACHED_PUBLIC_KEYS = 1024;
+
+let loaded: typeof import("node:crypto") | undefined;
+/** Loading takes milliseconds, and most commands neither sign nor verify. */
+function crypto(): typeof import("node:crypto") {
+  loaded ??= process.getBuiltinModule("node:crypto");
+  return loaded;
+}
+
+const privateKeys = new WeakMap<Uint8Array, KeyObject>();
+/** By hex of the raw key, oldest first; null for a key that the policy refuses. */
+const publicKeys = new Map<string, KeyObject | null>();
+
+function privateKey(seed: Uint8Array): KeyObject {
+  let key = privateKeys.get(seed);
+  if (key === undefined) {
+    const der = Buffer.from(concatBytes(PKCS8, seed));
+    key = crypto().createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+    privateKeys.set(seed, key);
+  }
+  return key;
+}
+
+function publicKeyObject(raw: Uint8Array): KeyObject | null {
+  const name = toHex(raw);
+  let key = publicKeys.get(name);
+  if (key === undefined) {
+    if (publicKeys.size === CACHED_PUBLIC_KEYS) publicKeys.delete(publicKeys.keys().next().value!);
+    key = parsePublicKey(raw);
+    publicKeys.set(name, key);
+  }
+  return key;
+}
+
+/** A point off the curve passes here and verifies nothing. */
+function parsePublicKey(raw: Uint8Array): KeyObject | null {
+  if (!isCanonical(raw) || isSmallOrder(raw)) return null;
+  const der = Buffer.from(concatBytes(SPKI, raw));
+  return crypto().createPublicKey({ key: der, format: "der", type: "spki" });
+}
+
+/** By the engine's native code. A seed's bytes must not change once it has signed. */
+export const ed25519: Ed25519 = {
+  publicKey(seed) {
+    const der = crypto().createPublicKey(privateKey(seed)).export({ format: "der", type: "spki" });
+    return new Uint8Array(der.subarray(SPKI.length));
+  },
+  sign(message, seed) {
+    return new Uint8Array(crypto().sign(null, message, privateKey(seed)));
+  },
+  verify(signature, message, publicKey) {
+    if (signature.length !== 64 || publicKey.length !== 32) return false;
+    const key = publicKeyObject(publicKey);
+    return key !== null && crypto().verify(null, message, key, signature);
+  },
+};
