@@ -1,7 +1,7 @@
 /** The candidate that a mistyped word most likely meant: at most a third of its letters are wrong. */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let fewest = Math.max(1, Math.floor(word.replace(/^-+/, "").length / 3)) + 1;
+  let fewest = Math.floor(word.replace(/^-+/, "").length / 3) + 1;
   for (const candidate of candidates) {
     const edits = editDistance(word, candidate);
     if (edits < fewest) {

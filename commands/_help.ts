@@ -1,7 +1,7 @@
 import type { ArgsDef } from "citty";
 import type { SplCommand } from "./_command.ts";
 import { EXIT_STATUSES } from "./_exit.ts";
-import { flagNames, isRequired, positionalName, valueName } from "./_strict.ts";
+import { flagNames, isRequired, valueName } from "./_strict.ts";
 
 /** Two columns, the second aligned. */
 function columns(rows: readonly (readonly [string, string])[]): string {
@@ -19,7 +19,7 @@ function usage(command: SplCommand): string {
   const words = ["spl", command.name];
   for (const [key, def] of Object.entries(command.flags)) {
     if (def.type === "positional") {
-      const name = positionalName(key, def);
+      const name = valueName(key, def);
       words.push(isRequired(def) ? name : `[${name}]`);
     } else if (isRequired(def)) words.push(`${flagNames(key, def).at(-1)} ${valueName(key, def)}`);
   }
@@ -29,7 +29,7 @@ function usage(command: SplCommand): string {
 function positionalRows(defs: ArgsDef): [string, string][] {
   return Object.entries(defs)
     .filter(([, def]) => def.type === "positional")
-    .map(([key, def]) => [positionalName(key, def), def.description ?? ""]);
+    .map(([key, def]) => [valueName(key, def), def.description ?? ""]);
 }
 
 function flagRows(defs: ArgsDef): [string, string][] {

@@ -3,25 +3,34 @@ import { SplError } from "../lib/base/errors.ts";
 import { closest } from "./_closest.ts";
 
 /** `forceOverwrite` → `force-overwrite`: arguments are declared in camel case and typed with hyphens. */
-export function kebab(key: string): string {
+function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Every spelling of a flag: `--out`, `-o`; a boolean that is on by default has `--no-identity` only. */
+/** Every spelling of a flag: `-o`, `--output`; a boolean that is on by default has `--no-identity` only. */
 export function flagNames(key: string, def: ArgDef): string[] {
-  const long = def.type === "boolean" && def.default === true ? `--no-${kebab(key)}` : `--${kebab(key)}`;
   const aliases = "alias" in def && def.alias !== undefined ? [def.alias].flat() : [];
-  return [...aliases.map((letter) => `-${letter}`), long];
+  return [...aliases.map((letter) => `-${letter}`), `--${isOn(def) ? "no-" : ""}${kebab(key)}`];
 }
 
-/** The name of a positional in usage lines: `FILE`. */
-export function positionalName(key: string, def: ArgDef): string {
-  return def.valueHint ?? kebab(key).toUpperCase();
+/** What stands for a value in help: `FILE`, or `text|json|ndjson`. */
+export function valueName(key: string, def: ArgDef): string {
+  if (def.type === "positional") return def.valueHint ?? kebab(key).toUpperCase();
+  return optionsOf(def)?.join("|") ?? def.valueHint ?? kebab(key).toUpperCase();
+}
+
+/** The values there are, or undefined where any will do. */
+export function optionsOf(def: ArgDef): readonly string[] | undefined {
+  return "options" in def ? def.options : undefined;
 }
 
 export function isRequired(def: ArgDef): boolean {
   if (def.default !== undefined) return false;
   return def.type === "positional" ? def.required !== false : def.required === true;
+}
+
+function isOn(def: ArgDef): boolean {
+  return def.type === "boolean" && def.default === true;
 }
 
 /**
@@ -30,102 +39,112 @@ export function isRequired(def: ArgDef): boolean {
  * flags, ignore surplus positionals, read a missing value as empty and let the last of repeated flags win.
  *
  * Accepted: `--out FILE`, `--out=FILE`, `-o json`, `-ojson`, `-o=json`; `--` ends the flags; `-` is a
- * positional; a value that starts with `-` needs `=`. An empty value is refused, for that is what an unset
- * shell variable leaves.
+ * positional or a value; any other value that starts with `-` needs `=`. An empty value is refused, for that
+ * is what an unset shell variable leaves.
  * @throws SplError usage
  */
 export function strictArgv(command: string, defs: ArgsDef, argv: readonly string[]): string[] {
-  const flags = new Map<string, { key: string; def: ArgDef }>();
-  const positionals: { key: string; def: ArgDef }[] = [];
-  for (const [key, def] of Object.entries(defs)) {
-    if (def.type === "positional") positionals.push({ key, def });
-    else for (const name of flagNames(key, def)) flags.set(name, { key, def });
-  }
-  const see = `see 'spl ${command} --help'`;
-  const refuse = (message: string, hint = see): never => {
-    throw new SplError("usage", message, { hint });
-  };
+  return new StrictReader(command, defs).read(argv);
+}
 
-  const given = new Map<string, string>();
-  const values: string[] = [];
-  for (let at = 0; at < argv.length; at++) {
-    const token = argv[at]!;
-    if (token === "--") {
-      values.push(...argv.slice(at + 1));
-      break;
+class StrictReader {
+  readonly #command: string;
+  readonly #defs: [key: string, def: ArgDef][];
+  readonly #flags = new Map<string, [key: string, def: ArgDef]>();
+  /** By key, in citty's spelling. */
+  readonly #given = new Map<string, string>();
+  readonly #positionals: string[] = [];
+
+  constructor(command: string, defs: ArgsDef) {
+    this.#command = command;
+    this.#defs = Object.entries(defs);
+    for (const [key, def] of this.#defs) {
+      if (def.type !== "positional")
+        for (const name of flagNames(key, def)) this.#flags.set(name, [key, def]);
     }
-    if (token === "-" || !token.startsWith("-")) {
-      values.push(token);
-      continue;
+  }
+
+  read(argv: readonly string[]): string[] {
+    for (let at = 0; at < argv.length; ) {
+      const token = argv[at++]!;
+      if (token === "--") {
+        this.#positionals.push(...argv.slice(at));
+        break;
+      }
+      if (isFlag(token)) at += this.#flag(token, argv[at]);
+      else this.#positionals.push(token);
     }
+    this.#checkFlags();
+    this.#checkPositionals();
+    return [...this.#given.values(), "--", ...this.#positionals];
+  }
+
+  /** Takes a flag and returns how many tokens behind it were its value. */
+  #flag(token: string, next: string | undefined): 0 | 1 {
     const { name, attached } = splitFlag(token);
-    const flag = flags.get(name);
+    const flag = this.#flags.get(name);
     if (flag === undefined) {
-      const near = closest(name, flags.keys());
-      return refuse(`unknown flag ${name} for 'spl ${command}'`, near && `did you mean ${near}?`);
+      const near = closest(name, this.#flags.keys());
+      throw this.#wrong(`unknown flag ${name} for 'spl ${this.#command}'`, near && `did you mean ${near}?`);
     }
-    const { key, def } = flag;
-    if (given.has(key)) refuse(`${name} is given twice`, `give it once; ${see}`);
+    const [key, def] = flag;
+    if (this.#given.has(key)) throw this.#wrong(`${name} is given twice`);
     if (def.type === "boolean") {
-      if (attached !== undefined) refuse(`${name} takes no value`);
-      given.set(key, def.default === true ? `--no-${key}` : `--${key}`);
-      continue;
+      if (attached !== undefined) throw this.#wrong(`${name} takes no value`);
+      this.#given.set(key, isOn(def) ? `--no-${key}` : `--${key}`);
+      return 0;
     }
-    const next = argv[at + 1];
-    const value =
-      attached ?? (next !== undefined && (next === "-" || !next.startsWith("-")) ? next : undefined);
-    if (attached === undefined) at++;
-    if (value === undefined || value === "")
-      return refuse(`${name} needs a value`, flagUsage(name, key, def));
-    checkOption(name, def, value, refuse);
-    given.set(key, `--${key}=${value}`);
+    const value = attached ?? (next !== undefined && isFlag(next) ? "" : next);
+    if (!value) throw this.#wrong(`${name} needs a value`, `type ${name} ${valueName(key, def)}`);
+    this.#checkOption(name, def, value);
+    this.#given.set(key, `--${key}=${value}`);
+    return attached === undefined ? 1 : 0;
   }
 
-  for (const [key, def] of Object.entries(defs)) {
-    if (def.type !== "positional" && isRequired(def) && !given.has(key)) {
+  #checkFlags(): void {
+    for (const [key, def] of this.#defs) {
+      if (def.type === "positional" || !isRequired(def) || this.#given.has(key)) continue;
       const name = flagNames(key, def).at(-1)!;
-      refuse(`${name} is missing`, flagUsage(name, key, def));
+      throw this.#wrong(`${name} is missing`, `type ${name} ${valueName(key, def)}`);
     }
   }
-  for (const [at, { key, def }] of positionals.entries()) {
-    const value = values[at];
-    const name = positionalName(key, def);
-    if (value === undefined && isRequired(def)) refuse(`${name} is missing`);
-    if (value === "") refuse(`${name} is empty`);
-    if (value !== undefined) checkOption(name, def, value, refuse);
+
+  #checkPositionals(): void {
+    const declared = this.#defs.filter(([, def]) => def.type === "positional");
+    for (const [at, [key, def]] of declared.entries()) {
+      const name = valueName(key, def);
+      const value = this.#positionals[at];
+      if (value === undefined) {
+        if (isRequired(def)) throw this.#wrong(`${name} is missing`);
+      } else {
+        if (value === "") throw this.#wrong(`${name} is empty`);
+        this.#checkOption(name, def, value);
+      }
+    }
+    const surplus = this.#positionals[declared.length];
+    if (surplus !== undefined)
+      throw this.#wrong(`unexpected argument '${surplus}' for 'spl ${this.#command}'`);
   }
-  const surplus = values[positionals.length];
-  if (surplus !== undefined) refuse(`unexpected argument '${surplus}' for 'spl ${command}'`);
-  return [...given.values(), "--", ...values];
+
+  #checkOption(name: string, def: ArgDef, value: string): void {
+    const options = optionsOf(def);
+    if (options && !options.includes(value)) {
+      throw this.#wrong(`${name} must be one of ${options.join(", ")}, not '${value}'`);
+    }
+  }
+
+  #wrong(message: string, hint = `see 'spl ${this.#command} --help'`): SplError {
+    return new SplError("usage", message, { hint });
+  }
+}
+
+function isFlag(token: string): boolean {
+  return token.startsWith("-") && token !== "-";
 }
 
 /** `--out=x` → name and value; `-ojson` and `-o=json` likewise. */
 function splitFlag(token: string): { name: string; attached: string | undefined } {
-  if (!token.startsWith("--")) {
-    const rest = token.slice(2);
-    return { name: token.slice(0, 2), attached: rest === "" ? undefined : rest.replace(/^=/, "") };
-  }
-  const equals = token.indexOf("=");
-  return equals < 0
-    ? { name: token, attached: undefined }
-    : { name: token.slice(0, equals), attached: token.slice(equals + 1) };
-}
-
-function flagUsage(name: string, key: string, def: ArgDef): string {
-  return `type ${name} ${valueName(key, def)}`;
-}
-
-/** What stands for a flag's value in help: `FILE`, or `text|json|ndjson`. */
-export function valueName(key: string, def: ArgDef): string {
-  return optionsOf(def)?.join("|") ?? def.valueHint ?? kebab(key).toUpperCase();
-}
-
-export function optionsOf(def: ArgDef): readonly string[] | undefined {
-  return "options" in def ? def.options : undefined;
-}
-
-function checkOption(name: string, def: ArgDef, value: string, refuse: (message: string) => never): void {
-  const options = optionsOf(def);
-  if (options && !options.includes(value))
-    refuse(`${name} must be one of ${options.join(", ")}, not '${value}'`);
+  const end = token.startsWith("--") ? token.indexOf("=") : token.length > 2 ? 2 : -1;
+  if (end < 0) return { name: token, attached: undefined };
+  return { name: token.slice(0, end), attached: token.slice(end).replace(/^=/, "") };
 }
