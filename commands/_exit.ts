@@ -1,3 +1,4 @@
+import { toProblem } from "../lib/api/problem.ts";
 import { type ErrorCode, SplError } from "../lib/base/errors.ts";
 import { safeJson, safeText } from "../lib/ui/safe_text.ts";
 import { ClosedPipe } from "../lib/ui/streams.ts";
@@ -97,16 +98,7 @@ export function errorLine(error: SplError): string {
 
 /** The failure as a problem document (RFC 9457) in one line. */
 export function problemLine(error: SplError): string {
-  return safeJson(
-    JSON.stringify({
-      ...error.detail,
-      type: `urn:syncropel:problem:${error.code}`,
-      title: error.code,
-      code: error.code,
-      detail: error.message,
-      hint: error.hint,
-    }),
-  );
+  return safeJson(JSON.stringify(toProblem(error)));
 }
 
 function internalError(error: unknown): SplError {
