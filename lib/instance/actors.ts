@@ -37,7 +37,7 @@ export async function registerActor(
   const body = { topic: "actor", actor, ...(name === undefined ? {} : { name }) };
   const [emitted] = await emit(
     instance,
-    [{ thread: RESERVED_THREADS.actors, act: "LEARN", body, data_type: "SCALAR" }],
+    [{ thread: RESERVED_THREADS.actors, act: "LEARN", body, data_type: "SCALAR", judged_by: null }],
     { actor: by },
   );
   return emitted!;

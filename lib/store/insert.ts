@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
-import { compareBytes, toHex } from "../base/bytes.ts";
-import { compareAscii } from "../base/text.ts";
+import { toHex } from "../base/bytes.ts";
 import { DigestSum } from "../record/digest.ts";
+import { compareEnvelopes } from "../record/envelope.ts";
 import { parentsOf } from "../record/parents.ts";
 import type { Entry } from "../record/types.ts";
 import { idBytes } from "./reader.ts";
@@ -157,7 +157,8 @@ export class Inserter {
         "SELECT s.did AS signer, r.judged_by, r.sig FROM records r JOIN signers s ON s.no = r.signer WHERE r.id = ?",
       )
       .get(id) as StoredEnvelope;
-    if (compareEnvelopes({ signer: entry.signer, judged_by: judgedBy, sig: entry.sig }, stored) >= 0) {
+    const before = { ...entry, ...stored, judged_by: stored.judged_by && toHex(stored.judged_by) };
+    if (compareEnvelopes(entry, before) >= 0) {
       this.#result.deduplicated++;
       return;
     }
@@ -171,7 +172,7 @@ export class Inserter {
     );
     signer.added++;
     this.#signer(stored.signer).added--;
-    sum.subtract({ ...entry, ...stored, judged_by: stored.judged_by && toHex(stored.judged_by) });
+    sum.subtract(before);
     sum.add(entry);
     this.#result.replaced++;
   }
@@ -198,13 +199,4 @@ export class Inserter {
     this.#signers.set(did, signer);
     return signer;
   }
-}
-
-/** Bytewise order of (signer, judged_by, sig); null is the empty string. */
-function compareEnvelopes(a: StoredEnvelope, b: StoredEnvelope): number {
-  return (
-    compareAscii(a.signer, b.signer) ||
-    compareBytes(a.judged_by ?? new Uint8Array(), b.judged_by ?? new Uint8Array()) ||
-    compareBytes(a.sig, b.sig)
-  );
 }
