@@ -1,0 +1,159 @@
+import { utf8 } from "../../lib/base/bytes.ts";
+import { encodeManifest } from "../../lib/bundle/manifest.ts";
+import { MANIFEST, MANIFEST_SIGNATURE, memberLimit } from "../../lib/bundle/members.ts";
+import { readBundle } from "../../lib/bundle/read.ts";
+import { Tally } from "../../lib/bundle/tally.ts";
+import { encodeHeader, type Member, readTar } from "../../lib/bundle/tar.ts";
+import type {
+  BundleEvent,
+  BundleSource,
+  Compression,
+  Manifest,
+  ReadOptions,
+} from "../../lib/bundle/types.ts";
+import { writeBundle } from "../../lib/bundle/write.ts";
+import { instanceDid } from "../../lib/identity/did.ts";
+import { type KeyPair, keyFromSeed } from "../../lib/identity/key.ts";
+import { signRecord } from "../../lib/identity/record_signature.ts";
+import { canonicalBytes } from "../../lib/record/canonical.ts";
+import { recordId } from "../../lib/record/id.ts";
+import { compareOrder } from "../../lib/record/order.ts";
+import type { Entry, HashedFields } from "../../lib/record/types.ts";
+
+/** Small bundles for tests: made from records in memory, taken apart into members, changed and put together again. */
+
+export interface Signer {
+  did: string;
+  key: KeyPair;
+}
+
+/** An instance whose key follows from `n`, 0 to 255. */
+export function signer(name: string, n: number): Signer {
+  const key = keyFromSeed(new Uint8Array(32).fill(n));
+  return { did: instanceDid(name, key.publicKey), key };
+}
+
+export const alice = signer("alice", 1);
+export const bob = signer("bob", 2);
+
+/** A signed record; what is not given is an opening INTEND on `th_a`. */
+export function entry(by: Signer, fields: Partial<HashedFields> = {}, judgedBy: string | null = null): Entry {
+  const record: HashedFields = {
+    parents: [],
+    thread: "th_a",
+    actor: "did:sync:user:alice",
+    act: "INTEND",
+    body: { goal: "ship it" },
+    clock: 0,
+    data_type: "SCALAR",
+    ...fields,
+  };
+  const canonical = canonicalBytes({ ...record });
+  const id = recordId(canonical);
+  const { thread, clock, actor } = record;
+  const sig = signRecord(id, judgedBy, by.did, by.key);
+  return { id, thread, clock, actor, canonical, judged_by: judgedBy, signer: by.did, sig };
+}
+
+/** A thread of `n` records of `by`, each the child of the one before. */
+export function chain(by: Signer, thread: string, n: number, text = "step"): Entry[] {
+  const entries: Entry[] = [];
+  for (let clock = 0; clock < n; clock++) {
+    const parents = entries.slice(-1).map(({ id }) => id);
+    entries.push(entry(by, { thread, clock, parents, act: "KNOW", body: { text: `${text} ${clock}` } }));
+  }
+  return entries;
+}
+
+/** A source of `entries` in batches of `batch`; it puts them in order and lists their foreign signers. */
+export function sourceOf(
+  owner: Signer,
+  entries: Entry[],
+  more: Partial<BundleSource> & { batch?: number; others?: Signer[] } = {},
+): BundleSource {
+  const { batch = 1000, others = [bob], ...rest } = more;
+  const sorted = entries.toSorted((a, b) =>
+    a.thread === b.thread ? compareOrder(a, b) : a.thread < b.thread ? -1 : 1,
+  );
+  const used = others.filter(({ did }) => sorted.some((each) => each.signer === did));
+  async function* batches() {
+    for (let at = 0; at < sorted.length; at += batch) yield sorted.slice(at, at + batch);
+  }
+  return {
+    did: owner.did,
+    publicKey: owner.key.publicKey,
+    seed: owner.key.seed,
+    identity: "included",
+    signers: used.map(({ did, key }) => ({ did, public_key: key.publicKey.toHex() })),
+    accounts: [],
+    tokens: null,
+    federationPairs: 0,
+    consentGrants: 0,
+    async *heads() {
+      for await (const each of batches()) {
+        yield each.map(({ canonical, ...head }) => ({ ...head, size: canonical.length }));
+      }
+    },
+    entries: batches,
+    ...rest,
+  };
+}
+
+export async function* chunked(bytes: Uint8Array, size = bytes.length): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  return new Uint8Array(Buffer.concat(await Array.fromAsync(chunks)));
+}
+
+export async function write(source: BundleSource, compression: Compression = "none"): Promise<Uint8Array> {
+  return gather((await writeBundle(source, compression)).chunks);
+}
+
+export function read(file: Uint8Array, options: ReadOptions = {}, chunk?: number): Promise<BundleEvent[]> {
+  return Array.fromAsync(readBundle(chunked(file, chunk), options));
+}
+
+/** The records that reading yields. */
+export function entriesOf(events: BundleEvent[]): Entry[] {
+  return events.flatMap((event) => (event.kind === "group" ? event.entries : []));
+}
+
+export async function unpack(tar: Uint8Array): Promise<Member[]> {
+  return (await Array.fromAsync(readTar(chunked(tar), memberLimit))).flat();
+}
+
+/** Members as a tar that only its headers' rules bind: any path, any order. */
+export function pack(members: Member[]): Uint8Array {
+  const parts = members.flatMap(({ path, data }) => [
+    encodeHeader(path, data.length),
+    data,
+    new Uint8Array(-data.length & 511),
+  ]);
+  return new Uint8Array(Buffer.concat([...parts, new Uint8Array(1024)]));
+}
+
+export function manifestOf(members: Member[]): Manifest {
+  const { data } = members.find(({ path }) => path === MANIFEST)!;
+  return JSON.parse(new TextDecoder().decode(data)) as Manifest;
+}
+
+/**
+ * Signs members as their author would after a change: `bundle_sha256` follows from them, `change` has the last
+ * word on the manifest's fields.
+ */
+export function resign(members: Member[], by: Signer, change: object = {}): Member[] {
+  const rest = members.filter(({ path }) => path !== MANIFEST && path !== MANIFEST_SIGNATURE);
+  const tally = new Tally();
+  for (const { path, data } of rest) tally.add(path, data);
+  const { bundle_sha256 } = tally.totals();
+  const data = encodeManifest({ ...manifestOf(members), bundle_sha256, ...change });
+  return [{ path: MANIFEST, data }, { path: MANIFEST_SIGNATURE, data: by.key.sign(data) }, ...rest];
+}
+
+/** The same members with the content of `path` replaced. */
+export function replaced(members: Member[], path: string, content: string | Uint8Array): Member[] {
+  const data = typeof content === "string" ? utf8(content) : content;
+  return members.map((member) => (member.path === path ? { path, data } : member));
+}
