@@ -21,37 +21,18 @@ const BATCH = 1024;
 /** Beyond any count or limit, and still an exact SQLite integer. */
 const ALL = Number.MAX_SAFE_INTEGER;
 
-const ENTRY_COLUMNS = "t.thread, r.clock, r.actor, r.id, r.judged_by, s.did AS signer, r.sig";
-const FROM_RECORDS = "FROM records r JOIN threads t ON t.no = r.thread JOIN signers s ON s.no = r.signer";
-// CROSS JOIN fixes the order of the loops: threads by name, then one thread along records_order; nothing is sorted.
-const IN_BUNDLE_ORDER = `FROM threads t CROSS JOIN records r ON r.thread = t.no JOIN signers s ON s.no = r.signer
-  ORDER BY t.thread, r.clock, r.actor, r.id`;
+const COLUMNS = "r.clock, r.actor, r.id, r.judged_by, r.signer, r.sig";
 
 interface HeadColumns {
-  thread: string;
   clock: number;
   actor: string;
   id: Uint8Array;
   judged_by: Uint8Array | null;
-  signer: string;
+  signer: number;
   sig: Uint8Array;
 }
 
-function head(row: HeadColumns) {
-  return {
-    id: toHex(row.id),
-    thread: row.thread,
-    clock: row.clock,
-    actor: row.actor,
-    judged_by: row.judged_by && toHex(row.judged_by),
-    signer: row.signer,
-    sig: row.sig,
-  };
-}
-
-function entry(row: HeadColumns & { canonical: Uint8Array }): Entry {
-  return { ...head(row), canonical: row.canonical };
-}
+type EntryColumns = HeadColumns & { canonical: Uint8Array };
 
 function threadRow(row: Omit<ThreadRow, "digest"> & { digest: Uint8Array }): ThreadRow {
   return { ...row, digest: toHex(row.digest) };
@@ -64,6 +45,8 @@ export function idBytes(id: string): Uint8Array {
 
 /** Reads of one connection. The caller owns the snapshot around it. */
 export class SqliteReader implements Reader {
+  readonly #signers = new Map<number, string>();
+
   constructor(
     protected readonly db: Database,
     protected readonly path: string,
@@ -75,9 +58,34 @@ export class SqliteReader implements Reader {
     return this.db.query(sql) as unknown as Statement<Row, Params>;
   }
 
+  #signer(no: number): string {
+    let did = this.#signers.get(no);
+    if (did === undefined) {
+      did = this.statement<{ did: string }, [number]>("SELECT did FROM signers WHERE no = ?").get(no)!.did;
+      this.#signers.set(no, did);
+    }
+    return did;
+  }
+
+  #head(thread: string, row: HeadColumns) {
+    return {
+      id: toHex(row.id),
+      thread,
+      clock: row.clock,
+      actor: row.actor,
+      judged_by: row.judged_by && toHex(row.judged_by),
+      signer: this.#signer(row.signer),
+      sig: row.sig,
+    };
+  }
+
+  #entry(thread: string, row: EntryColumns): Entry {
+    return { ...this.#head(thread, row), canonical: row.canonical };
+  }
+
   async *#batches<Row, Out>(
     sql: string,
-    params: (string | number)[],
+    params: (string | number | Uint8Array)[],
     map: (row: Row) => Out,
   ): AsyncIterable<Out[]> {
     // Prepared anew: a cached statement could be stepped by two iterations at once.
@@ -89,6 +97,40 @@ export class SqliteReader implements Reader {
         if (batch.length === BATCH) {
           yield batch;
           batch = [];
+        }
+      }
+      if (batch.length > 0) yield batch;
+    } catch (error) {
+      throw storeError(this.path, error);
+    } finally {
+      statement.finalize();
+    }
+  }
+
+  /** Threads by name, each along its primary key: nothing is sorted and nothing is joined. */
+  async *#inBundleOrder<Row, Out>(
+    columns: string,
+    map: (thread: string, row: Row) => Out,
+  ): AsyncIterable<Out[]> {
+    const statement = this.db.prepare(
+      `SELECT ${columns} FROM records r WHERE r.thread = ? ORDER BY clock, actor, id`,
+    );
+    const threads = this.#batches(
+      "SELECT no, thread FROM threads ORDER BY thread",
+      [],
+      (row) => row as ThreadNumber,
+    );
+    try {
+      let batch: Out[] = [];
+      for await (const page of threads) {
+        for (const { no, thread } of page) {
+          for (const row of statement.iterate(no)) {
+            batch.push(map(thread, row as Row));
+            if (batch.length === BATCH) {
+              yield batch;
+              batch = [];
+            }
+          }
         }
       }
       if (batch.length > 0) yield batch;
@@ -121,10 +163,10 @@ export class SqliteReader implements Reader {
   }
 
   async record(id: string): Promise<Entry | null> {
-    const row = this.statement<HeadColumns & { canonical: Uint8Array }, [Uint8Array]>(
-      `SELECT ${ENTRY_COLUMNS}, r.canonical ${FROM_RECORDS} WHERE r.id = ?`,
+    const row = this.statement<EntryColumns & { thread: string }, [Uint8Array]>(
+      `SELECT t.thread, ${COLUMNS}, r.canonical FROM records r JOIN threads t ON t.no = r.thread WHERE r.id = ?`,
     ).get(idBytes(id));
-    return row && entry(row);
+    return row && this.#entry(row.thread, row);
   }
 
   async thread(thread: string): Promise<ThreadRow | null> {
@@ -164,39 +206,42 @@ export class SqliteReader implements Reader {
     { after = { clock: -1, actor: "", id: "" }, limit = ALL }: { after?: OrderKey; limit?: number } = {},
   ): AsyncIterable<Entry[]> {
     return this.#batches(
-      `SELECT ${ENTRY_COLUMNS}, r.canonical ${FROM_RECORDS}
-       WHERE r.thread = (SELECT no FROM threads WHERE thread = ?) AND (r.clock, r.actor, r.id) > (?, ?, unhex(?))
+      `SELECT ${COLUMNS}, r.canonical FROM records r
+       WHERE r.thread = (SELECT no FROM threads WHERE thread = ?) AND (r.clock, r.actor, r.id) > (?, ?, ?)
        ORDER BY r.clock, r.actor, r.id LIMIT ?`,
-      [thread, after.clock, after.actor, after.id, limit],
-      entry,
+      [thread, after.clock, after.actor, idBytes(after.id), limit],
+      (row: EntryColumns) => this.#entry(thread, row),
     );
   }
 
   entryHeads(): AsyncIterable<EntryHead[]> {
-    return this.#batches(
-      `SELECT ${ENTRY_COLUMNS}, length(r.canonical) AS size ${IN_BUNDLE_ORDER}`,
-      [],
-      (row: HeadColumns & { size: number }): EntryHead => ({ ...head(row), size: row.size }),
+    return this.#inBundleOrder(
+      `${COLUMNS}, length(r.canonical) AS size`,
+      (thread, row: HeadColumns & { size: number }): EntryHead => ({
+        ...this.#head(thread, row),
+        size: row.size,
+      }),
     );
   }
 
   entries(): AsyncIterable<Entry[]> {
-    return this.#batches(`SELECT ${ENTRY_COLUMNS}, r.canonical ${IN_BUNDLE_ORDER}`, [], entry);
+    return this.#inBundleOrder(`${COLUMNS}, r.canonical`, (thread, row: EntryColumns) =>
+      this.#entry(thread, row),
+    );
   }
 
   async since(
     after: number,
     { thread, limit }: { thread?: string; limit: number },
   ): Promise<SequencedEntry[]> {
-    type Row = HeadColumns & { canonical: Uint8Array; seq: number };
-    const columns = `SELECT r.seq, ${ENTRY_COLUMNS}, r.canonical ${FROM_RECORDS} WHERE r.seq > ?`;
-    const rows =
-      thread === undefined
-        ? this.statement<Row, [number, number]>(`${columns} ORDER BY r.seq LIMIT ?`).all(after, limit)
-        : this.statement<Row, [number, string, number]>(
-            `${columns} AND t.thread = ? ORDER BY r.seq LIMIT ?`,
-          ).all(after, thread, limit);
-    return rows.map((row) => ({ ...entry(row), seq: row.seq }));
+    const rows = this.statement<
+      EntryColumns & { seq: number; thread: string },
+      [number, string | null, number]
+    >(
+      `SELECT r.seq, t.thread, ${COLUMNS}, r.canonical FROM records r JOIN threads t ON t.no = r.thread
+       WHERE r.seq > ?1 AND (?2 IS NULL OR t.thread = ?2) ORDER BY r.seq LIMIT ?3`,
+    ).all(after, thread ?? null, limit);
+    return rows.map((row) => ({ ...this.#entry(row.thread, row), seq: row.seq }));
   }
 
   async lastSeq(): Promise<number> {
@@ -267,6 +312,11 @@ export class SqliteReader implements Reader {
       .all(after, limit)
       .map((row) => ({ ...row, detail: JSON.parse(row.detail) }));
   }
+}
+
+interface ThreadNumber {
+  no: number;
+  thread: string;
 }
 
 const TOKEN_COLUMNS =

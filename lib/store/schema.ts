@@ -7,9 +7,10 @@ export const APPLICATION_ID = 0x53504c31;
 /**
  * Forward migrations: statement N takes a store from schema N to N + 1. A released one is never edited.
  *
- * `records` is in order of arrival (`seq`), so that the newest are found without an index, and
- * `records_order` holds the canonical order of each thread. Everything derived (counts of `threads`,
- * `signers` and `actors`, `heads`, `gaps`, `totals`) is kept in the transaction of the insert and can be rebuilt by a scan.
+ * `records` lies on disk in the canonical order of each thread, since every listing, export and digest reads it
+ * so: one pass over neighbouring pages. `seq` is the order of arrival. Everything derived (counts of `threads`,
+ * `signers` and `actors`, `heads`, `gaps`, `totals`) is kept in the transaction of the insert and can be rebuilt
+ * by a scan.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -22,10 +23,12 @@ const MIGRATIONS: readonly string[] = [
     clock INTEGER NOT NULL, digest BLOB NOT NULL
   );
   CREATE TABLE records (
-    seq INTEGER PRIMARY KEY, thread INTEGER NOT NULL, clock INTEGER NOT NULL, actor TEXT NOT NULL,
-    id BLOB NOT NULL UNIQUE, canonical BLOB NOT NULL, judged_by BLOB, signer INTEGER NOT NULL, sig BLOB NOT NULL
-  );
-  CREATE UNIQUE INDEX records_order ON records (thread, clock, actor, id);
+    thread INTEGER NOT NULL, clock INTEGER NOT NULL, actor TEXT NOT NULL, id BLOB NOT NULL,
+    seq INTEGER NOT NULL, canonical BLOB NOT NULL, judged_by BLOB, signer INTEGER NOT NULL, sig BLOB NOT NULL,
+    PRIMARY KEY (thread, clock, actor, id)
+  ) WITHOUT ROWID;
+  CREATE UNIQUE INDEX records_id ON records (id);
+  CREATE UNIQUE INDEX records_seq ON records (seq);
   -- records that no record of their thread names as parent
   CREATE TABLE heads (thread INTEGER NOT NULL, id BLOB NOT NULL, clock INTEGER NOT NULL, PRIMARY KEY (thread, id)) WITHOUT ROWID;
   CREATE INDEX heads_clock ON heads (thread, clock DESC, id);
