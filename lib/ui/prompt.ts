@@ -1,14 +1,16 @@
-import { openSync, writeSync } from "node:fs";
-import { ReadStream } from "node:tty";
+import { read, writeSync } from "node:fs";
+import { promisify } from "node:util";
 import { SplError } from "../base/errors.ts";
 
+const readInput = promisify(read);
+
 export interface Asking {
-  /** Whether a person can be asked; without one, asking is an error and not a wait. */
+  /** Whether standard input and standard error are terminals; asking without them is an error and not a wait. */
   interactive: boolean;
 }
 
 /**
- * Asks for a yes or no on the controlling terminal; anything but `y` or `yes` is a no.
+ * Asks for a yes or no on the terminal; anything but `y` or `yes` is a no.
  * @throws SplError usage where nobody can be asked
  */
 export async function confirm(question: string, { interactive }: Asking): Promise<boolean> {
@@ -21,7 +23,7 @@ export async function confirm(question: string, { interactive }: Asking): Promis
 }
 
 /**
- * Asks for a passphrase on the controlling terminal; what is typed is not shown.
+ * Asks for a passphrase on the terminal; what is typed is not shown.
  * @param options.twice ask again and compare: for a passphrase that something is about to be locked with
  * @param options.hint what to type where nobody can be asked
  * @throws SplError usage (nobody can be asked, nothing was typed, the two differ)
@@ -39,30 +41,34 @@ export async function promptPassphrase(
   return passphrase;
 }
 
-/** One line from the controlling terminal, so that redirected streams stay what they are. */
+/** One line from standard input, which is a terminal; the question goes to standard error, which is one too. */
 async function ask(question: string, hidden: boolean): Promise<string> {
-  const fd = openSync("/dev/tty", "r+");
-  const terminal = new ReadStream(fd);
   // Raw mode keeps the terminal from showing what is typed; line editing is then ours to do.
-  terminal.setRawMode(hidden);
-  writeSync(fd, question);
+  process.stdin.setRawMode(hidden);
+  writeSync(2, question);
   try {
-    const typed: string[] = [];
-    for await (const chunk of terminal.setEncoding("utf8") as AsyncIterable<string>) {
-      for (const char of chunk) {
-        if (char === "\r" || char === "\n") return typed.join("");
-        if (char === CONTROL_C) interrupt(terminal);
-        else if (char === CONTROL_D && typed.length === 0) return "";
-        else if (char === CONTROL_U) typed.length = 0;
-        else if (char === DELETE || char === BACKSPACE) typed.pop();
-        else typed.push(char);
-      }
-    }
-    return typed.join("");
+    return await readLine();
   } finally {
-    terminal.setRawMode(false);
-    if (hidden) writeSync(fd, "\n");
-    terminal.destroy();
+    process.stdin.setRawMode(false);
+    if (hidden) writeSync(2, "\n");
+  }
+}
+
+async function readLine(): Promise<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(4096);
+  const typed: string[] = [];
+  for (;;) {
+    const { bytesRead } = await readInput(0, buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return typed.join("");
+    for (const char of decoder.decode(buffer.subarray(0, bytesRead), { stream: true })) {
+      if (char === "\r" || char === "\n") return typed.join("");
+      if (char === CONTROL_C) interrupt();
+      else if (char === CONTROL_D && typed.length === 0) return "";
+      else if (char === CONTROL_U) typed.length = 0;
+      else if (char === DELETE || char === BACKSPACE) typed.pop();
+      else typed.push(char);
+    }
   }
 }
 
@@ -73,8 +79,8 @@ const BACKSPACE = "\b";
 const DELETE = "\x7f";
 
 /** Does what Ctrl-C does where the terminal is not raw. */
-function interrupt(terminal: ReadStream): never {
-  terminal.setRawMode(false);
+function interrupt(): never {
+  process.stdin.setRawMode(false);
   process.kill(process.pid, "SIGINT");
   throw new SplError("usage", "interrupted");
 }

@@ -9,7 +9,7 @@ import { fstatSync } from "node:fs";
  * - Colour decorates, it never informs: only where that very stream is a terminal, `NO_COLOR` is unset or
  *   empty and `TERM` is not `dumb` (no-color.org).
  * - Progress is drawn on standard error, only if that is a terminal, and wipes itself away.
- * - Questions are asked on the controlling terminal, only if standard input and standard error are terminals.
+ * - Questions go to standard error and answers come from standard input, only if both are terminals.
  *   A script is never asked: it gets an error that names the flag to pass.
  * - A reader that goes away (`| head`) ends the command quietly with status 0.
  */
