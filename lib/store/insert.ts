@@ -45,13 +45,7 @@ export class Inserter {
   }
 
   insert(entries: Entry[]): void {
-    for (let start = 0; start < entries.length; ) {
-      const thread = entries[start]!.thread;
-      let end = start + 1;
-      while (end < entries.length && entries[end]!.thread === thread) end++;
-      this.#insertRun(thread, entries, start, end);
-      start = end;
-    }
+    for (const [thread, run] of Map.groupBy(entries, (entry) => entry.thread)) this.#insertRun(thread, run);
   }
 
   /** Writes what was gathered over all runs and hands out the counts. */
@@ -73,7 +67,7 @@ export class Inserter {
     return this.#result;
   }
 
-  #insertRun(name: string, entries: Entry[], start: number, end: number): void {
+  #insertRun(name: string, entries: Entry[]): void {
     const db = this.#db;
     const thread = this.#openThread(name);
     const sum = new DigestSum();
@@ -85,8 +79,7 @@ export class Inserter {
     const occupied = db.query(
       "SELECT count(*) AS n FROM records WHERE thread = ? AND clock = ? AND actor = ?",
     );
-    for (let i = start; i < end; i++) {
-      const entry = entries[i]!;
+    for (const entry of entries) {
       const id = idBytes(entry.id);
       const judgedBy = entry.judged_by === null ? null : idBytes(entry.judged_by);
       const signer = this.#signer(entry.signer);
