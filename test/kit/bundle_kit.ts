@@ -1,4 +1,5 @@
 import { utf8 } from "../../lib/base/bytes.ts";
+import { compareThreads } from "../../lib/bundle/groups.ts";
 import { encodeManifest } from "../../lib/bundle/manifest.ts";
 import { MANIFEST, MANIFEST_SIGNATURE, memberLimit } from "../../lib/bundle/members.ts";
 import { readBundle } from "../../lib/bundle/read.ts";
@@ -12,69 +13,33 @@ import type {
   ReadOptions,
 } from "../../lib/bundle/types.ts";
 import { writeBundle } from "../../lib/bundle/write.ts";
-import { instanceDid } from "../../lib/identity/did.ts";
-import { type KeyPair, keyFromSeed } from "../../lib/identity/key.ts";
-import { signRecord } from "../../lib/identity/record_signature.ts";
-import { canonicalBytes } from "../../lib/record/canonical.ts";
-import { recordId } from "../../lib/record/id.ts";
-import { compareOrder } from "../../lib/record/order.ts";
-import type { Entry, HashedFields } from "../../lib/record/types.ts";
+import type { Entry } from "../../lib/record/types.ts";
+import { makeEntry, type TestSigner, testSigner } from "./records.ts";
 
 /** Small bundles for tests: made from records in memory, taken apart into members, changed and put together again. */
 
-export interface Signer {
-  did: string;
-  key: KeyPair;
-}
-
-/** An instance whose key follows from `n`, 0 to 255. */
-export function signer(name: string, n: number): Signer {
-  const key = keyFromSeed(new Uint8Array(32).fill(n));
-  return { did: instanceDid(name, key.publicKey), key };
-}
-
-export const alice = signer("alice", 1);
-export const bob = signer("bob", 2);
-
-/** A signed record; what is not given is an opening INTEND on `th_a`. */
-export function entry(by: Signer, fields: Partial<HashedFields> = {}, judgedBy: string | null = null): Entry {
-  const record: HashedFields = {
-    parents: [],
-    thread: "th_a",
-    actor: "did:sync:user:alice",
-    act: "INTEND",
-    body: { goal: "ship it" },
-    clock: 0,
-    data_type: "SCALAR",
-    ...fields,
-  };
-  const canonical = canonicalBytes({ ...record });
-  const id = recordId(canonical);
-  const { thread, clock, actor } = record;
-  const sig = signRecord(id, judgedBy, by.did, by.key);
-  return { id, thread, clock, actor, canonical, judged_by: judgedBy, signer: by.did, sig };
-}
+export const alice = testSigner(1, "alice");
+export const bob = testSigner(2, "bob");
 
 /** A thread of `n` records of `by`, each the child of the one before. */
-export function chain(by: Signer, thread: string, n: number, text = "step"): Entry[] {
+export function chain(by: TestSigner, thread: string, n: number, text = "step"): Entry[] {
   const entries: Entry[] = [];
   for (let clock = 0; clock < n; clock++) {
     const parents = entries.slice(-1).map(({ id }) => id);
-    entries.push(entry(by, { thread, clock, parents, act: "KNOW", body: { text: `${text} ${clock}` } }));
+    const fields = { thread, clock, parents, body: { text: `${text} ${clock}` } };
+    entries.push(makeEntry(fields, { signer: by }));
   }
   return entries;
 }
 
 /** A source of `entries` in batches of `batch`; it puts them in order and lists their foreign signers. */
 export function sourceOf(
-  owner: Signer,
+  owner: TestSigner,
   entries: Entry[],
-  more: Partial<BundleSource> & { batch?: number; others?: Signer[] } = {},
+  more: Partial<BundleSource> & { batch?: number; others?: TestSigner[] } = {},
 ): BundleSource {
   const { batch = 1000, others = [bob], ...rest } = more;
-  const sorted = entries.toSorted((a, b) =>
-    a.thread === b.thread ? compareOrder(a, b) : a.thread < b.thread ? -1 : 1,
-  );
+  const sorted = entries.toSorted(compareThreads);
   const used = others.filter(({ did }) => sorted.some((each) => each.signer === did));
   async function* batches() {
     for (let at = 0; at < sorted.length; at += batch) yield sorted.slice(at, at + batch);
@@ -143,7 +108,7 @@ export function manifestOf(members: Member[]): Manifest {
  * Signs members as their author would after a change: `bundle_sha256` follows from them, `change` has the last
  * word on the manifest's fields.
  */
-export function resign(members: Member[], by: Signer, change: object = {}): Member[] {
+export function resign(members: Member[], by: TestSigner, change: object = {}): Member[] {
   const rest = members.filter(({ path }) => path !== MANIFEST && path !== MANIFEST_SIGNATURE);
   const tally = new Tally();
   for (const { path, data } of rest) tally.add(path, data);

@@ -19,7 +19,8 @@ function portrait(store: SqliteStore) {
   return store.read(async (reader) => {
     const threads = await collect(reader.threads());
     const heads = [];
-    for (const { thread } of threads) heads.push((await reader.heads(thread, 1000)).map((head) => head.id).sort());
+    for (const { thread } of threads)
+      heads.push((await reader.heads(thread, 1000)).map((head) => head.id).sort());
     return {
       totals: await reader.totals(),
       threads,
@@ -87,7 +88,12 @@ describe("inserting", () => {
     const threadA = stored.filter((entry) => entry.thread === "th_a");
     expect(threadA).toEqual([...threadA].sort(compareOrder));
     expect(await store.read((reader) => reader.forks())).toEqual([
-      { thread: "th_a", actor: "did:sync:user:alice", clock: 1, ids: [entries[1]!.id, entries[2]!.id].sort() },
+      {
+        thread: "th_a",
+        actor: "did:sync:user:alice",
+        clock: 1,
+        ids: [entries[1]!.id, entries[2]!.id].sort(),
+      },
     ]);
     await store.close();
   });
@@ -96,7 +102,10 @@ describe("inserting", () => {
     using folder = new ScratchFolder();
     const pair = [makeEntry({}, { signer: own }), makeEntry({}, { signer: other })];
     const smaller = [own.did, other.did].sort()[0]!;
-    for (const [name, order] of [["x.db", pair], ["y.db", [...pair].reverse()]] as const) {
+    for (const [name, order] of [
+      ["x.db", pair],
+      ["y.db", [...pair].reverse()],
+    ] as const) {
       const store = await newStore(folder, [own, other], name);
       for (const entry of order) await store.transact((writer) => writer.insert([entry]));
       expect((await store.read((reader) => reader.record(pair[0]!.id)))?.signer).toBe(smaller);

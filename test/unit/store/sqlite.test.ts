@@ -1,5 +1,5 @@
-import { describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
 import { truncateSync, writeFileSync } from "node:fs";
 import { SplError } from "../../../lib/base/errors.ts";
 import { SCHEMA_VERSION } from "../../../lib/store/schema.ts";
@@ -128,8 +128,17 @@ describe("reading and writing", () => {
     const hash = new Uint8Array(32).fill(9);
     await store.transact(async (writer) => {
       await writer.addAccount({ name: "ci", scopes: ["records:read"], actors: [], kind: "service" });
-      expect(await writer.addAccount({ name: "ci", scopes: ["admin"], actors: [], kind: "service" })).toBe(false);
-      await writer.addToken({ hash, account: "ci", description: "", createdAt: 1, expiresAt: null, lastUsedAt: null });
+      expect(await writer.addAccount({ name: "ci", scopes: ["admin"], actors: [], kind: "service" })).toBe(
+        false,
+      );
+      await writer.addToken({
+        hash,
+        account: "ci",
+        description: "",
+        createdAt: 1,
+        expiresAt: null,
+        lastUsedAt: null,
+      });
     });
     const found = await store.read((reader) => reader.token(hash));
     expect(found?.account.scopes).toEqual(["records:read"]);
