@@ -2,12 +2,17 @@ import { safeJson } from "../lib/ui/safe_text.ts";
 import { type Column, renderTable } from "../lib/ui/table.ts";
 import type { Context } from "./_context.ts";
 
+/** A value as one line of JSON that is safe on a terminal. */
+export function jsonLine(value: unknown): string {
+  return `${safeJson(JSON.stringify(value))}\n`;
+}
+
 /**
  * Prints one result: as the given text, or the value itself as one line of JSON.
  * @param text whole lines for people; stored text in it must have gone through `safeText`
  */
 export function printResult(ctx: Context, value: unknown, text: () => string): Promise<void> {
-  return ctx.out.write(ctx.output === "text" ? text() : `${safeJson(JSON.stringify(value))}\n`);
+  return ctx.out.write(ctx.output === "text" ? text() : jsonLine(value));
 }
 
 /**
@@ -26,12 +31,14 @@ export async function printList<Row>(
     else await ctx.out.write(renderTable(all, columns, ctx.width));
     return;
   }
-  const [open, between, close] = ctx.output === "json" ? ["[", ",\n", "]\n"] : ["", "\n", ""];
-  let before = open;
-  for await (const row of rows) {
-    await ctx.out.write(before + safeJson(JSON.stringify(row)));
-    before = between;
+  if (ctx.output === "ndjson") {
+    for await (const row of rows) await ctx.out.write(jsonLine(row));
+    return;
   }
-  if (ctx.output === "json") await ctx.out.write(before === open ? `${open}${close}` : close);
-  else if (before === between) await ctx.out.write("\n");
+  let before = "[";
+  for await (const row of rows) {
+    await ctx.out.write(before + jsonLine(row).trimEnd());
+    before = ",\n";
+  }
+  await ctx.out.write(before === "[" ? "[]\n" : "]\n");
 }

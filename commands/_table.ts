@@ -18,6 +18,26 @@ export interface Section {
 /** Every command there is, loaded only when it is named. To add one, add its line. */
 export const COMMANDS: readonly Section[] = [
   {
+    title: "Run an instance",
+    commands: {
+      init: () => import("./init.ts"),
+      doctor: () => import("./doctor.ts"),
+    },
+  },
+  {
+    title: "Move and prove",
+    commands: {
+      verify: () => import("./verify.ts"),
+      bundle: {
+        summary: "What is in a bundle",
+        verbs: {
+          show: () => import("./bundle/show.ts"),
+          ls: () => import("./bundle/ls.ts"),
+        },
+      },
+    },
+  },
+  {
     title: "This program",
     commands: {
       config: {
