@@ -1,5 +1,5 @@
 import { constants, Database } from "bun:sqlite";
-import { existsSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
 import { migrate } from "./schema.ts";
 
@@ -41,7 +41,9 @@ export function openConnection(path: string, options: ConnectionOptions = {}): D
 /** Creates the tables in a new file at `path`. The caller moves it to its real name when it is complete. */
 export function createConnection(path: string): Database {
   return storeCall(path, () => {
-    const db = new Database(path, { readwrite: true, create: true, strict: true });
+    // SQLite would make it readable to all; its log and index files take over the mode of this one.
+    closeSync(openSync(path, "wx", 0o600));
+    const db = new Database(path, { readwrite: true, create: false, strict: true });
     configure(db, {});
     migrate(db, path, "empty");
     return db;

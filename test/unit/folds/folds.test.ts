@@ -1,0 +1,89 @@
+import { describe, expect, test } from "bun:test";
+import { foldInput } from "../../../lib/folds/input.ts";
+import { InstanceFolds } from "../../../lib/folds/reserved.ts";
+import { ThreadFold } from "../../../lib/folds/threads.ts";
+import type { Act, Entry, JsonObject } from "../../../lib/record/types.ts";
+import { makeEntry, testSigner } from "../../kit/records.ts";
+
+const [own, other] = [testSigner(1), testSigner(2)];
+
+function fold(...entries: Entry[]) {
+  const thread = new ThreadFold();
+  for (const entry of entries) thread.add(foldInput(entry));
+  return thread.result();
+}
+
+const say = (act: Act, body: JsonObject, options: { signer?: typeof own; actor?: string } = {}) =>
+  makeEntry({ act, body, ...(options.actor && { actor: options.actor }) }, { signer: options.signer ?? own });
+
+describe("the state of a thread", () => {
+  const intent = say("INTEND", { goal: "ship", namespace: "work" });
+  const second = say("INTEND", { goal: "rest" });
+
+  test("a goal opens it, its fulfilment closes it", () => {
+    expect(fold(intent)).toEqual({ namespace: "work", goal: "ship", state: "open" });
+    expect(fold(intent, say("KNOW", { fulfills: intent.id })).state).toBe("done");
+    expect(fold(intent, second, say("KNOW", { fulfills: intent.id })).state).toBe("open");
+  });
+
+  test("only the same actor under the same signer cancels", () => {
+    const cancel = { cancels: intent.id };
+    expect(fold(intent, say("DO", cancel)).state).toBe("canceled");
+    expect(fold(intent, say("DO", cancel, { signer: other })).state).toBe("open");
+    expect(fold(intent, say("DO", cancel, { actor: "did:sync:user:mallory" })).state).toBe("open");
+  });
+
+  test("without a goal there is no state, and bodies of another shape do no harm", () => {
+    expect(fold(say("DO", { text: "x" }))).toEqual({ namespace: "default", goal: null, state: "none" });
+    expect(fold(say("INTEND", { goal: 7 }), say("KNOW", { fulfills: [intent.id] })).state).toBe("none");
+  });
+});
+
+describe("the reserved threads", () => {
+  const pair = makeEntry({
+    thread: "th_federation_pairs",
+    act: "LEARN",
+    body: { topic: "pair", peer_did: "did:sync:instance:peer", url: "https://a.example" },
+  });
+  const change = (body: JsonObject, signer = own) =>
+    makeEntry(
+      { thread: "th_federation_pairs", act: "LEARN", body: { topic: "pair", pair: pair.id, ...body } },
+      { signer },
+    );
+
+  test("a pair keeps its id through every change and stays revoked", () => {
+    const folds = new InstanceFolds(own.did);
+    folds.add([pair, change({ state: "active", url: "https://b.example" })]);
+    expect(folds.pairs.standing()).toEqual([
+      { id: pair.id, peer_did: "did:sync:instance:peer", url: "https://b.example", state: "active" },
+    ]);
+    folds.add([change({ state: "revoked" }), change({ state: "active" })]);
+    expect(folds.pairs.standing()).toEqual([]);
+  });
+
+  test("what another DID signed has no effect, and its pairs are gathered apart", () => {
+    const folds = new InstanceFolds(other.did);
+    folds.add([
+      pair,
+      makeEntry({ thread: "th_consent", act: "LEARN", body: { topic: "grant", from: "a", to: "b" } }),
+    ]);
+    expect(folds.pairs.all()).toEqual([]);
+    expect(folds.inertPairs.standing()).toHaveLength(1);
+    expect(folds.consent.all()).toEqual([]);
+  });
+
+  test("a grant holds until it is revoked", () => {
+    const folds = new InstanceFolds(own.did);
+    const grant = makeEntry({
+      thread: "th_consent",
+      act: "LEARN",
+      body: { topic: "grant", from: "a", to: "b" },
+    });
+    folds.add([grant]);
+    expect(folds.consent.all()).toEqual([{ id: grant.id, from: "a", to: "b" }]);
+    folds.add([
+      makeEntry({ thread: "th_consent", act: "LEARN", body: { topic: "revoke", grant: grant.id } }),
+    ]);
+    expect(folds.consent.all()).toEqual([]);
+  });
+});
