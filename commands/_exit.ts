@@ -68,7 +68,7 @@ export async function runProcess(
   const ctx = processContext(argv);
   let status = 0;
   try {
-    await task(ctx);
+    await Promise.race([task(ctx), strayFailure()]);
     ctx.progress.clear();
     await ctx.out.flush();
   } catch (error) {
@@ -76,6 +76,14 @@ export async function runProcess(
   }
   await ctx.err.flush().catch(() => undefined);
   process.exit(status);
+}
+
+/** Rejects with what was thrown where nobody awaits it, so that it is told as any other failure. */
+function strayFailure(): Promise<never> {
+  return new Promise((_, reject) => {
+    process.once("uncaughtException", reject);
+    process.once("unhandledRejection", reject);
+  });
 }
 
 /** Tells the failure on standard error in one line and returns the exit status. */
