@@ -28,7 +28,7 @@ export async function printList<Row>(
   if (ctx.output === "text") {
     const all = await Array.fromAsync(rows);
     if (all.length === 0) await ctx.err.line(empty);
-    else await ctx.out.write(renderTable(all, columns, ctx.width));
+    else await ctx.out.write(renderTable(all, columns, ctx.width, ctx.style.bold));
     return;
   }
   if (ctx.output === "ndjson") {

@@ -1,4 +1,5 @@
 import { safeText } from "./safe_text.ts";
+import type { Paint } from "./terminal.ts";
 
 export interface Column<Row> {
   /** The heading, in capitals. */
@@ -16,11 +17,13 @@ const NARROWEST = 8;
 /**
  * Aligned columns with a heading, one row a line, each line ended by a line feed.
  * @param width columns of the terminal, or null (pipes and files) to cut nothing
+ * @param heading how the heading is painted
  */
 export function renderTable<Row>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
   width: number | null,
+  heading: Paint = (text) => text,
 ): string {
   const cells = [
     columns.map((column) => column.title),
@@ -36,7 +39,8 @@ export function renderTable<Row>(
       .join(GAP)
       .trimEnd(),
   );
-  return `${lines.join("\n")}\n`;
+  const [titles, ...body] = lines;
+  return `${[heading(titles!), ...body].join("\n")}\n`;
 }
 
 /** Takes columns from the widest that may shrink until the table fits or nothing is left to take. */

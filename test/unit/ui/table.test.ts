@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { type Column, renderTable } from "../../../lib/ui/table.ts";
+import { makeStyle } from "../../../lib/ui/terminal.ts";
 
 interface Row {
   thread: string;
@@ -54,4 +55,16 @@ test("a terminal gets lines that fit; what was cut shows it", () => {
 test("a pipe gets everything", () => {
   const goal = "x".repeat(500);
   expect(renderTable([{ thread: "th_a", records: 1, goal }], columns, null)).toContain(goal);
+});
+
+test("a painted heading stays aligned", () => {
+  const painted = renderTable(
+    [{ thread: "th_a", records: 1, goal: "x" }],
+    columns,
+    null,
+    makeStyle(true).bold,
+  );
+  const [heading, row] = painted.split("\n");
+  expect(heading).toBe("\x1b[1mTHREAD  RECORDS  GOAL\x1b[22m");
+  expect(row).toBe("th_a          1  x");
 });
