@@ -41,6 +41,7 @@ class Check {
   constructor(private readonly text: string) {}
 
   document(maxDepth: number): void {
+    if (this.text.startsWith("\ufeff")) this.fail("byte order mark");
     // One entry for each array (null) or object (its keys so far) that is open.
     const open: (Set<string> | null)[] = [];
     for (;;) {
