@@ -1,7 +1,7 @@
 import { SplError } from "../lib/base/errors.ts";
 import { counted } from "../lib/base/text.ts";
 import { examine } from "../lib/instance/doctor.ts";
-import { defaultHome } from "../lib/instance/home.ts";
+import { defaultHome } from "../lib/base/home.ts";
 import type { DoctorRow } from "../lib/instance/types.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
 import { defineSpl, runAlone } from "./_kit.ts";

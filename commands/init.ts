@@ -1,4 +1,4 @@
-import { defaultHome } from "../lib/instance/home.ts";
+import { defaultHome } from "../lib/base/home.ts";
 import { initInstance } from "../lib/instance/instance.ts";
 import { defineSpl, printResult, runAlone } from "./_kit.ts";
 

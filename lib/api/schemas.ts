@@ -61,12 +61,10 @@ export const Record = z
 
 const envelope = { id: hash, record: Record, signer: did, sig: z.string().length(86) };
 
-export const Envelope = z
-  .strictObject(envelope)
-  .meta({
-    id: "Envelope",
-    description: "a record and who vouches for it; as NDJSON in canonical form (RFC 8785)",
-  });
+export const Envelope = z.strictObject(envelope).meta({
+  id: "Envelope",
+  description: "a record and who vouches for it; as NDJSON in canonical form (RFC 8785)",
+});
 
 export const FeedEntry = z
   .strictObject({ seq: z.int().min(1).describe("only grows; local to this instance"), ...envelope })
@@ -124,7 +122,11 @@ export const Actor = z
   .meta({ id: "Actor" });
 
 export const NewActor = z
-  .strictObject({ actor: did, name: z.string().min(1).max(256).optional() })
+  .strictObject({
+    actor: did,
+    name: z.string().min(1).max(256).optional(),
+    by: did.optional().describe("who registers it; the actor itself unless given"),
+  })
   .meta({ id: "NewActor" });
 
 export const Identity = z
@@ -210,7 +212,8 @@ export const ImportSummary = z
     threads: count,
     federation_pairs: count,
     consent_grants: count,
-    identity: z.strictObject({ outcome: z.enum(["adopted", "unchanged", "kept"]), did }),
+    identity: z.enum(["adopted", "unchanged", "kept"]),
+    instance_did: did.describe("who the instance is afterwards"),
     accounts_kept: z.array(z.string()),
     inert_pairs: count,
     dry_run: z.boolean(),

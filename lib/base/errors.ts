@@ -64,6 +64,16 @@ export class SplError extends Error {
     this.hint = options.hint;
     this.detail = options.detail;
   }
+
+  /** The same failure told with more: another message or hint, further facts. */
+  retold(more: { message?: string; hint?: string; detail?: SplErrorOptions["detail"] }): SplError {
+    const hint = more.hint ?? this.hint;
+    return new SplError(this.code, more.message ?? this.message, {
+      ...(hint === undefined ? {} : { hint }),
+      detail: { ...this.detail, ...more.detail },
+      cause: this.cause,
+    });
+  }
 }
 
 /** The operating system's error code (`ENOENT`, `EACCES`, …) of a thrown value, or undefined. */

@@ -2,13 +2,13 @@ import { statfsSync, statSync } from "node:fs";
 import { toHex } from "../base/bytes.ts";
 import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
+import { homePaths } from "../base/home.ts";
 import { sha256 } from "../base/sha256.ts";
 import { counted } from "../base/text.ts";
 import { certifies } from "../identity/did.ts";
 import { verifyEntry } from "../identity/record_signature.ts";
 import { DigestSum } from "../record/digest.ts";
 import type { Reader } from "../store/types.ts";
-import { homePaths } from "./home.ts";
 import { Instance } from "./instance.ts";
 import type { DoctorRow } from "./types.ts";
 

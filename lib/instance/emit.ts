@@ -20,7 +20,8 @@ interface OpenThread {
 /**
  * Assigns parents, clock and signature, and stores all of them in one transaction: all or none.
  * @throws SplError fork_refused when `(thread, actor, clock)` is taken by another record; invalid_record for
- *   parents that the thread does not hold or a clock that is not above its parents'
+ *   parents that the thread does not hold or a clock that is not above its parents'; `detail.index` is the place
+ *   of the refused one in `emissions`
  */
 export function emit(
   instance: Instance,
@@ -30,8 +31,12 @@ export function emit(
   return instance.store.transact(async (writer) => {
     const batch = new EmissionBatch(writer, await instance.signer(writer));
     const results: Emitted[] = [];
-    for (const emission of emissions) {
-      results.push(await batch.add({ ...emission, actor: emission.actor ?? defaults.actor }));
+    for (const [index, emission] of emissions.entries()) {
+      try {
+        results.push(await batch.add({ ...emission, actor: emission.actor ?? defaults.actor }));
+      } catch (error) {
+        throw error instanceof SplError ? error.retold({ detail: { index } }) : error;
+      }
     }
     await batch.flush();
     return results;

@@ -1,47 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { fileError } from "../base/errors.ts";
-
-/** Where everything of one instance lives (spec, section 6). */
-export interface HomePaths {
-  home: string;
-  db: string;
-  keys: string;
-  run: string;
-  /** Unix socket of the daemon. */
-  socket: string;
-  /** What the running daemon says of itself: pid, url, start. */
-  daemon: string;
-  /** Held by the running daemon for its whole life. */
-  lock: string;
-  logs: string;
-  log: string;
-  /** Settings of this host that never travel: listen address, public URL. */
-  config: string;
-}
-
-/** `$SYNCROPEL_HOME`, else `~/.syncro`, absolute. */
-export function defaultHome(env: Record<string, string | undefined>): string {
-  return resolve(env.SYNCROPEL_HOME || join(env.HOME || homedir(), ".syncro"));
-}
-
-export function homePaths(home: string): HomePaths {
-  const run = join(home, "run");
-  const logs = join(home, "logs");
-  return {
-    home,
-    db: join(home, "hub.db"),
-    keys: join(home, "keys"),
-    run,
-    socket: join(run, "spl.sock"),
-    daemon: join(run, "daemon.json"),
-    lock: join(run, "lock"),
-    logs,
-    log: join(logs, "spl.log"),
-    config: join(home, "config.toml"),
-  };
-}
+import type { HomePaths } from "../base/home.ts";
 
 /**
  * Makes the folders of a home, open to their owner only: file permissions are the sign-in of the socket.

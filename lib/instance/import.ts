@@ -136,7 +136,7 @@ class Import {
         source_did: inspection.manifest.source_did,
         inserted: counts.inserted,
         deduplicated: summary.deduplicated,
-        identity: summary.identity.outcome,
+        identity: summary.identity,
         bundle_sha256: inspection.manifest.bundle_sha256,
       });
       const { digest, records } = await writer.totals();
@@ -219,7 +219,8 @@ class Import {
       threads: manifest.thread_count,
       federation_pairs: manifest.federation_pairs,
       consent_grants: manifest.consent_grants,
-      identity: { outcome: after !== before ? "adopted" : same ? "unchanged" : "kept", did: after.did },
+      identity: after !== before ? "adopted" : same ? "unchanged" : "kept",
+      instance_did: after.did,
       accounts_kept: kept,
       inert_pairs: after.did === manifest.source_did ? 0 : folds.pairs.standing().length,
       dry_run: this.options.dryRun,

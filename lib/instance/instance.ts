@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { toHex } from "../base/bytes.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
+import { type HomePaths, homePaths } from "../base/home.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { instanceDid } from "../identity/did.ts";
 import { generateKey, type KeyPair } from "../identity/key.ts";
@@ -10,7 +11,7 @@ import { loadKey, repairPointer, retireStrays, saveKey } from "../identity/keys_
 import type { ConnectionOptions } from "../store/connection.ts";
 import { SqliteStore } from "../store/sqlite.ts";
 import type { IdentityRow, Reader } from "../store/types.ts";
-import { clearLeftovers, type HomePaths, homePaths, INIT_PREFIX, makeHome } from "./home.ts";
+import { clearLeftovers, INIT_PREFIX, makeHome } from "./home.ts";
 
 export interface Ports {
   clock: Clock;

@@ -96,8 +96,9 @@ export interface ImportSummary {
   threads: number;
   federation_pairs: number;
   consent_grants: number;
-  /** Who this instance is afterwards and how it came to it. */
-  identity: { outcome: IdentityOutcome; did: string };
+  identity: IdentityOutcome;
+  /** Who this instance is afterwards. */
+  instance_did: string;
   /** Names of accounts that existed and stayed as they are. */
   accounts_kept: string[];
   /** Pairs of another DID that have no effect here (`--keep-identity`). */

@@ -44,7 +44,8 @@ describe("a move", () => {
       deduplicated: 0,
       refused: 0,
       threads: 3,
-      identity: { outcome: "adopted", did: source.instance_did },
+      identity: "adopted",
+      instance_did: source.instance_did,
     });
     expect(verified).toEqual([source.instance_did]);
     expect({ ...moved, epoch: 0 }).toEqual({ ...source, epoch: 0 });
@@ -91,7 +92,7 @@ describe("a move", () => {
     expect(await imported(folder.file("b"), bundle)).toMatchObject({
       inserted: 0,
       deduplicated: 20,
-      identity: { outcome: "unchanged" },
+      identity: "unchanged",
     });
     await initInstance(folder.file("c"));
     await imported(folder.file("c"), await exported(folder.file("b")));
@@ -207,7 +208,8 @@ describe("other ways to import", () => {
     expect(summary).toMatchObject({
       federation_pairs: 1,
       inert_pairs: 1,
-      identity: { outcome: "kept", did: instance_did },
+      identity: "kept",
+      instance_did,
     });
     expect((await statusOf(folder.file("b"))).instance_did).toBe(instance_did);
     await a.close();
@@ -220,9 +222,9 @@ describe("other ways to import", () => {
     await initInstance(folder.file("b"));
     await initInstance(folder.file("c"));
     const bare = await imported(folder.file("b"), await exported(folder.file("a"), { identity: "none" }));
-    expect(bare).toMatchObject({ inserted: 4, identity: { outcome: "kept" } });
+    expect(bare).toMatchObject({ inserted: 4, identity: "kept" });
     const only = await imported(folder.file("c"), await exported(folder.file("a"), { identity: "only" }));
-    expect(only).toMatchObject({ inspected: 0, inserted: 0, identity: { outcome: "adopted" } });
+    expect(only).toMatchObject({ inspected: 0, inserted: 0, identity: "adopted" });
     expect((await statusOf(folder.file("c"))).records).toBe(0);
     await a.close();
   });

@@ -1,0 +1,42 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+/** Where everything of one instance lives (spec, section 6). */
+export interface HomePaths {
+  home: string;
+  db: string;
+  keys: string;
+  run: string;
+  /** Unix socket of the daemon. */
+  socket: string;
+  /** What the running daemon says of itself: `DaemonInfo` in `lib/api/daemon.ts`. */
+  daemon: string;
+  /** Held by the running daemon for its whole life. */
+  lock: string;
+  logs: string;
+  log: string;
+  /** Settings of this host that never travel: listen address, public URL. */
+  config: string;
+}
+
+/** `$SYNCROPEL_HOME`, else `~/.syncro`, absolute. */
+export function defaultHome(env: Record<string, string | undefined>): string {
+  return resolve(env.SYNCROPEL_HOME || join(env.HOME || homedir(), ".syncro"));
+}
+
+export function homePaths(home: string): HomePaths {
+  const run = join(home, "run");
+  const logs = join(home, "logs");
+  return {
+    home,
+    db: join(home, "hub.db"),
+    keys: join(home, "keys"),
+    run,
+    socket: join(run, "spl.sock"),
+    daemon: join(run, "daemon.json"),
+    lock: join(run, "lock"),
+    logs,
+    log: join(logs, "spl.log"),
+    config: join(home, "config.toml"),
+  };
+}

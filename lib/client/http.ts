@@ -1,0 +1,135 @@
+import { JSON_TYPE, PROBLEM_TYPE } from "../api/media.ts";
+import { fromProblem } from "../api/problem.ts";
+import { SplError, systemCode } from "../base/errors.ts";
+import type { Target } from "./target.ts";
+
+export interface RequestOptions {
+  method?: "GET" | "POST" | "DELETE";
+  query?: Record<string, string | number | boolean | undefined>;
+  accept?: string;
+  /** A JSON value, or a stream with its media type. */
+  json?: unknown;
+  body?: { type: string; stream: AsyncIterable<Uint8Array> };
+  signal?: AbortSignal;
+}
+
+/** A connection to one instance. Redirects are never followed: the token belongs to this address alone. */
+export class HttpClient {
+  constructor(readonly target: Target) {}
+
+  async getJson<T>(path: string, query: RequestOptions["query"] = {}): Promise<T> {
+    return (await (await this.request(path, { query })).json()) as T;
+  }
+
+  async postJson<T>(path: string, json: unknown, query: RequestOptions["query"] = {}): Promise<T> {
+    return (await (await this.request(path, { method: "POST", json, query })).json()) as T;
+  }
+
+  /**
+   * Sends a request and returns an answer of status 2xx.
+   * @throws SplError unreachable, or what the instance's problem document says
+   */
+  async request(path: string, options: RequestOptions = {}): Promise<Response> {
+    const { target } = this;
+    const url = new URL(target.url + path);
+    for (const [name, value] of Object.entries(options.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const headers = new Headers({ accept: options.accept ?? JSON_TYPE });
+    if (target.token !== null) headers.set("authorization", `Bearer ${target.token}`);
+    const init: RequestInit & BunFetchRequestInit = {
+      method: options.method ?? "GET",
+      headers,
+      redirect: "manual",
+      ...(options.signal && { signal: options.signal }),
+      ...(target.socket !== null && { unix: target.socket }),
+    };
+    // Whatever breaks on our side of an upload is the cause, not the connection that broke with it.
+    const upload = options.body && new Upload(options.body.stream);
+    if (upload) {
+      headers.set("content-type", options.body!.type);
+      init.body = upload.body();
+    } else if (options.json !== undefined) {
+      headers.set("content-type", JSON_TYPE);
+      init.body = JSON.stringify(options.json);
+    }
+    let response: Response;
+    try {
+      response = await fetch(url, { ...init, timeout: false } as BunFetchRequestInit);
+    } catch (error) {
+      if (upload?.failure !== undefined) throw upload.failure;
+      throw options.signal?.aborted ? error : unreachable(target, error);
+    }
+    if (upload?.failure !== undefined) throw upload.failure;
+    if (response.ok) return response;
+    throw await refusal(response, target);
+  }
+}
+
+class Upload {
+  failure: unknown;
+  constructor(readonly stream: AsyncIterable<Uint8Array>) {}
+
+  async *#chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.stream;
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+
+  body(): ReadableStream<Uint8Array> {
+    const chunks = this.#chunks();
+    return new ReadableStream({
+      async pull(controller) {
+        try {
+          const next = await chunks.next();
+          if (next.done) controller.close();
+          else controller.enqueue(next.value);
+        } catch (error) {
+          controller.error(error);
+        }
+      },
+      async cancel() {
+        await chunks.return(undefined);
+      },
+    });
+  }
+}
+
+function unreachable({ url, socket, from }: Target, cause: unknown): SplError {
+  const code = systemCode(cause);
+  if (socket !== null) {
+    return new SplError("unreachable", `no instance is running here (${socket})`, {
+      hint: "start it with spl serve --daemon",
+      cause,
+    });
+  }
+  const reason =
+    code === "ConnectionRefused" || code === "ECONNREFUSED" ? "connection refused" : (code ?? String(cause));
+  return new SplError("unreachable", `cannot reach ${url}: ${reason}`, {
+    hint: `check that it runs and that ${from} names the right address`,
+    cause,
+  });
+}
+
+async function refusal(response: Response, { url }: Target): Promise<SplError> {
+  if (response.status >= 300 && response.status < 400) {
+    return new SplError("unreachable", `${url} answers with a redirect, which is not followed`, {
+      hint: "name the address it redirects to",
+    });
+  }
+  if (response.headers.get("content-type")?.startsWith(PROBLEM_TYPE)) {
+    const error = fromProblem(await response.json().catch(() => null));
+    if (error) return error;
+  }
+  await response.body?.cancel();
+  return new SplError(
+    "unreachable",
+    `${url} answers with status ${response.status}, not as an instance of spl would`,
+    {
+      hint: "check the address",
+    },
+  );
+}

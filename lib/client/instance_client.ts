@@ -1,0 +1,182 @@
+import { BUNDLE_TYPE, MANIFEST_HEADER, NDJSON_TYPE } from "../api/media.ts";
+import { fromProblem } from "../api/problem.ts";
+import type {
+  Actor,
+  BundleVerified,
+  Emission,
+  Emitted,
+  EmittedBatch,
+  Envelope,
+  FeedEntry,
+  Identity,
+  ImportEvent,
+  ImportSummary,
+  Manifest,
+  NewActor,
+  Page,
+  Pair,
+  Status,
+  ThreadDetail,
+  ThreadSummary,
+} from "../api/wire.ts";
+import { SplError } from "../base/errors.ts";
+import { HttpClient } from "./http.ts";
+import type { Target } from "./target.ts";
+
+export interface ExportQuery {
+  compression: "zst" | "gz" | "none";
+  identity: "included" | "none" | "only";
+  carry_tokens: boolean;
+}
+
+export interface ImportQuery {
+  dry_run: boolean;
+  force_overwrite: boolean;
+  keep_identity: boolean;
+  expect_did?: string | undefined;
+  deep: boolean;
+}
+
+/** Typed calls to one instance. Each throws SplError: unreachable, or what the instance refused and why. */
+export class InstanceClient {
+  readonly #http: HttpClient;
+
+  constructor(readonly target: Target) {
+    this.#http = new HttpClient(target);
+  }
+
+  status(): Promise<Status> {
+    return this.#http.getJson("/v1/status");
+  }
+
+  identity(): Promise<Identity> {
+    return this.#http.getJson("/v1/identity");
+  }
+
+  pairs(): Promise<Pair[]> {
+    return this.#http.getJson("/v1/federation/pairs");
+  }
+
+  threads(): AsyncGenerator<ThreadSummary> {
+    return this.#pages("/v1/threads");
+  }
+
+  thread(thread: string): Promise<ThreadDetail> {
+    return this.#http.getJson(`/v1/threads/${encodeURIComponent(thread)}`);
+  }
+
+  actors(): AsyncGenerator<Actor> {
+    return this.#pages("/v1/actors");
+  }
+
+  registerActor(actor: NewActor): Promise<Emitted> {
+    return this.#http.postJson("/v1/actors", actor);
+  }
+
+  record(id: string): Promise<Envelope> {
+    return this.#http.getJson(`/v1/records/${encodeURIComponent(id)}`);
+  }
+
+  emit(emission: Emission): Promise<Emitted> {
+    return this.#http.postJson("/v1/records", emission);
+  }
+
+  /** Emits NDJSON lines in constant memory. `actor` speaks where a line names none. */
+  async emitLines(lines: AsyncIterable<Uint8Array>, actor: string): Promise<EmittedBatch> {
+    const body = { type: NDJSON_TYPE, stream: lines };
+    return (await (
+      await this.#http.request("/v1/records", { method: "POST", query: { actor }, body })
+    ).json()) as EmittedBatch;
+  }
+
+  /** A thread in canonical order: the bytes of canonical NDJSON, whole, as they arrive. */
+  async threadRecords(thread: string): Promise<AsyncIterable<Uint8Array>> {
+    const path = `/v1/threads/${encodeURIComponent(thread)}/records`;
+    const response = await this.#http.request(path, { accept: NDJSON_TYPE });
+    return intact(response, "the listing");
+  }
+
+  /** Records in the order of their arrival behind `after`, then those to come, until the instance stops. */
+  async *follow(query: { thread?: string; after: number }, signal: AbortSignal): AsyncGenerator<FeedEntry> {
+    const response = await this.#http.request("/v1/records", {
+      query: { ...query, follow: true },
+      accept: NDJSON_TYPE,
+      signal,
+    });
+    for await (const line of lines(intact(response, "the stream"))) yield JSON.parse(line) as FeedEntry;
+  }
+
+  /** The manifest is known before the first byte of the bundle arrives. */
+  async exportBundle(query: ExportQuery): Promise<{ manifest: Manifest; chunks: AsyncIterable<Uint8Array> }> {
+    const response = await this.#http.request("/v1/export", { query: { ...query }, accept: BUNDLE_TYPE });
+    const header = response.headers.get(MANIFEST_HEADER);
+    if (header === null) {
+      throw new SplError("unreachable", `${this.target.url} did not send a manifest`, {
+        hint: "upgrade that instance",
+      });
+    }
+    const manifest = JSON.parse(Buffer.from(header, "base64url").toString()) as Manifest;
+    return { manifest, chunks: intact(response, "the bundle") };
+  }
+
+  /** @param onVerified called when the instance has checked the whole file and before it writes */
+  async importBundle(
+    bundle: AsyncIterable<Uint8Array>,
+    query: ImportQuery,
+    onVerified: (verified: BundleVerified) => void | Promise<void>,
+  ): Promise<ImportSummary> {
+    const response = await this.#http.request("/v1/import", {
+      method: "POST",
+      query: { ...query },
+      accept: NDJSON_TYPE,
+      body: { type: BUNDLE_TYPE, stream: bundle },
+    });
+    for await (const line of lines(intact(response, "the import's answer"))) {
+      const event = JSON.parse(line) as ImportEvent;
+      if (event.event === "problem") throw fromProblem(event.problem)!;
+      if (event.event === "verified") {
+        const { event: _, ...verified } = event;
+        await onVerified(verified);
+      } else {
+        const { event: _, ...summary } = event;
+        return summary;
+      }
+    }
+    throw new SplError("unreachable", "the instance went away before it said how the import ended", {
+      hint: "spl status shows what it holds now; importing again is safe",
+    });
+  }
+
+  async *#pages<T>(path: string): AsyncGenerator<T> {
+    for (let after: string | undefined; ; ) {
+      const { items, next } = await this.#http.getJson<Page<T>>(path, { after });
+      yield* items;
+      if (next === null) return;
+      after = next;
+    }
+  }
+}
+
+/** The body of an answer; a connection that breaks on the way is an error, never an early end. */
+async function* intact(response: Response, what: string): AsyncGenerator<Uint8Array> {
+  try {
+    if (response.body) yield* response.body;
+  } catch (cause) {
+    if (cause instanceof Error && cause.name === "AbortError") throw cause;
+    throw new SplError("unreachable", `the connection broke before ${what} was complete`, {
+      hint: "run the same command again",
+      cause,
+    });
+  }
+}
+
+/** Lines without their ends; empty ones, signs of life, are left out. */
+async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of chunks) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = parts.pop()!;
+    for (const part of parts) if (part !== "") yield part;
+  }
+}
