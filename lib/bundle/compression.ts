@@ -30,17 +30,21 @@ export function compress(
  */
 export async function* decompress(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const { head, all } = await peek(chunks, HEAD_BYTES);
-  yield* pick(head)(all);
+  try {
+    yield* pick(head)(all);
+  } finally {
+    await all.return();
+  }
 }
 
-function pick(head: Uint8Array): (all: AsyncGenerator<Uint8Array>) => AsyncGenerator<Uint8Array> {
+function pick(head: Uint8Array): (all: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> {
   if (head.length === 0) throw refusal("not a bundle: the file is empty");
   if (isEncrypted(head)) {
     throw new SplError("bundle_locked", "the bundle is encrypted", { hint: "pass --decrypt-key FILE" });
   }
   if (isZstd(head)) return decompressZstd;
   if (head[0] === 0x1f && head[1] === 0x8b) return decompressGzip;
-  if (Buffer.from(head.subarray(257, 262)).toString("latin1") === "ustar") return (all) => all;
+  if (Buffer.from(head).toString("latin1", 257, 262) === "ustar") return (all) => all;
   throw refusal("not a bundle: the file is neither tar nor compressed with zstd or gzip");
 }
 

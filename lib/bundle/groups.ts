@@ -67,7 +67,7 @@ export async function* groups<T extends OrderKey & { thread: string }>(
 
 /** Order of a bundle: threads by bytes, then the canonical order of a thread. */
 export function compareThreads(a: OrderKey & { thread: string }, b: OrderKey & { thread: string }): number {
-  return compareAscii(a.thread, b.thread) || compareOrder(a, b);
+  return a.thread === b.thread ? compareOrder(a, b) : compareAscii(a.thread, b.thread);
 }
 
 /** What a line of `signatures-<k>.jsonl` says of one record. */

@@ -41,23 +41,32 @@ export function toStream(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint
   });
 }
 
-/** Reads from `chunks` until `length` bytes are there or it ends, then gives those and everything again. */
-export async function peek(
-  chunks: AsyncIterable<Uint8Array>,
-  length: number,
-): Promise<{ head: Uint8Array; all: AsyncGenerator<Uint8Array> }> {
+export interface Peeked {
+  /** The first `length` bytes, or all of a shorter source. */
+  head: Uint8Array;
+  /** Everything, from the first byte. Its `return` closes the source, also before anything was read. */
+  all: AsyncIterableIterator<Uint8Array> & Required<Pick<AsyncIterator<Uint8Array>, "return">>;
+}
+
+/** Looks at the first `length` bytes of `chunks`. */
+export async function peek(chunks: AsyncIterable<Uint8Array>, length: number): Promise<Peeked> {
   const source = chunks[Symbol.asyncIterator]();
   const held: Uint8Array[] = [];
-  let size = 0;
-  while (size < length) {
+  for (let size = 0; size < length; size += held.at(-1)!.length) {
     const next = await source.next();
     if (next.done) break;
     held.push(next.value);
-    size += next.value.length;
   }
-  async function* all() {
-    yield* held;
-    yield* { [Symbol.asyncIterator]: () => source };
-  }
-  return { head: Buffer.concat(held).subarray(0, length), all: all() };
+  const head = Buffer.concat(held).subarray(0, length);
+  const close = async (): Promise<IteratorResult<Uint8Array>> => {
+    held.length = 0;
+    await source.return?.();
+    return { done: true, value: undefined };
+  };
+  const all: Peeked["all"] = {
+    next: async () => (held.length > 0 ? { done: false, value: held.shift()! } : source.next()),
+    return: close,
+    [Symbol.asyncIterator]: () => all,
+  };
+  return { head, all };
 }

@@ -1,4 +1,4 @@
-import { FRAME_BYTES, MAX_FRAME_BYTES } from "../base/limits.ts";
+import { MAX_FRAME_BYTES } from "../base/limits.ts";
 import { malformed } from "./malformed.ts";
 import { overlapped } from "./pipeline.ts";
 
@@ -48,7 +48,7 @@ async function* readFrames(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Fr
 
 class FrameCutter {
   /** Bytes `#start` to `#end` are not yet handed out. */
-  #held = new Uint8Array(FRAME_BYTES);
+  #held = new Uint8Array(0);
   #start = 0;
   #end = 0;
   #contentSize = 0;

@@ -1,7 +1,8 @@
 import { utf8 } from "../../lib/base/bytes.ts";
+import { SplError } from "../../lib/base/errors.ts";
 import { compareThreads } from "../../lib/bundle/groups.ts";
 import { encodeManifest } from "../../lib/bundle/manifest.ts";
-import { MANIFEST, MANIFEST_SIGNATURE, memberLimit } from "../../lib/bundle/members.ts";
+import { MANIFEST, MANIFEST_SIGNATURE, memberLimit, recordPath } from "../../lib/bundle/members.ts";
 import { readBundle } from "../../lib/bundle/read.ts";
 import { Tally } from "../../lib/bundle/tally.ts";
 import { encodeHeader, type Member, readTar } from "../../lib/bundle/tar.ts";
@@ -121,4 +122,24 @@ export function resign(members: Member[], by: TestSigner, change: object = {}): 
 export function replaced(members: Member[], path: string, content: string | Uint8Array): Member[] {
   const data = typeof content === "string" ? utf8(content) : content;
   return members.map((member) => (member.path === path ? { path, data } : member));
+}
+
+/** What a reader says to these members, behind `bundle malformed: `; `read` when it takes them. */
+export async function verdict(members: Member[], options: ReadOptions = {}): Promise<string> {
+  try {
+    await read(pack(members), options);
+    return "read";
+  } catch (error) {
+    if (!(error instanceof SplError) || error.code !== "bundle_malformed") throw error;
+    return error.message.replace(/^bundle malformed: /, "");
+  }
+}
+
+/** Where a record lies in a bundle. */
+export function pathOf({ thread, id }: Pick<Entry, "thread" | "id">): string {
+  return recordPath(thread, id);
+}
+
+export function textOf(members: Member[], path: string): string {
+  return Buffer.from(members.find((member) => member.path === path)!.data).toString();
 }
