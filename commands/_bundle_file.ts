@@ -11,7 +11,8 @@ export const decryptArgs = {
   decryptKey: {
     type: "string",
     valueHint: "FILE",
-    description: "age key file that opens an encrypted bundle (else a passphrase is asked for, or SPL_PASSPHRASE)",
+    description:
+      "age key file that opens an encrypted bundle (else a passphrase is asked for, or SPL_PASSPHRASE)",
   },
 } as const;
 
@@ -28,11 +29,15 @@ export async function* readBundleFile(
     import("../lib/bundle/encrypt.ts"),
     import("../lib/bundle/pipeline.ts"),
   ]);
-  const { head, all } = await peek(path === "-" ? Bun.stdin.stream() : fileChunks(resolve(ctx.cwd, path)), 64);
+  const { head, all } = await peek(
+    path === "-" ? Bun.stdin.stream() : fileChunks(resolve(ctx.cwd, path)),
+    64,
+  );
   yield* isEncrypted(head) ? decryptStream(all, await unlock(ctx, path, decryptKey)) : all;
 }
 
-async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
+/** A file in chunks of 1 MiB. */
+export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
   let fd: number;
   try {
     fd = openSync(path, "r");
@@ -63,7 +68,9 @@ async function unlock(ctx: Context, path: string, keyFile: string | undefined): 
   const hint = "pass --decrypt-key FILE, or the passphrase in SPL_PASSPHRASE";
   const { promptPassphrase } = await import("../lib/ui/prompt.ts");
   const interactive = ctx.interactive && path !== "-";
-  return { passphrase: await promptPassphrase("The bundle's passphrase", { interactive, twice: false, hint }) };
+  return {
+    passphrase: await promptPassphrase("The bundle's passphrase", { interactive, twice: false, hint }),
+  };
 }
 
 function readKeyFile(path: string): string {

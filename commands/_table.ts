@@ -21,19 +21,54 @@ export const COMMANDS: readonly Section[] = [
     title: "Run an instance",
     commands: {
       init: () => import("./init.ts"),
+      status: () => import("./status.ts"),
       doctor: () => import("./doctor.ts"),
+    },
+  },
+  {
+    title: "Write and read",
+    commands: {
+      intend: () => import("./intend.ts"),
+      do: () => import("./do.ts"),
+      know: () => import("./know.ts"),
+      learn: () => import("./learn.ts"),
+      emit: () => import("./emit.ts"),
+      thread: {
+        summary: "Threads and their records",
+        verbs: {
+          list: () => import("./thread/list.ts"),
+          show: () => import("./thread/show.ts"),
+          records: () => import("./thread/records.ts"),
+        },
+      },
+      record: { summary: "Single records", verbs: { show: () => import("./record/show.ts") } },
+      actor: {
+        summary: "Who records speak for",
+        verbs: {
+          list: () => import("./actor/list.ts"),
+          register: () => import("./actor/register.ts"),
+        },
+      },
     },
   },
   {
     title: "Move and prove",
     commands: {
+      export: () => import("./export.ts"),
+      import: () => import("./import.ts"),
       verify: () => import("./verify.ts"),
+      diff: () => import("./diff.ts"),
       bundle: {
         summary: "What is in a bundle",
         verbs: {
           show: () => import("./bundle/show.ts"),
           ls: () => import("./bundle/ls.ts"),
         },
+      },
+      identity: { summary: "Who an instance is", verbs: { show: () => import("./identity/show.ts") } },
+      federation: {
+        summary: "Other instances that this one is paired with",
+        verbs: { list: () => import("./federation/list.ts") },
       },
     },
   },

@@ -1,10 +1,10 @@
 import { SplError } from "../lib/base/errors.ts";
+import { defaultHome } from "../lib/base/home.ts";
 import { counted } from "../lib/base/text.ts";
 import { examine } from "../lib/instance/doctor.ts";
-import { defaultHome } from "../lib/base/home.ts";
 import type { DoctorRow } from "../lib/instance/types.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
-import { defineSpl, runAlone } from "./_kit.ts";
+import { defineSpl, jsonLine, runAlone } from "./_kit.ts";
 
 const command = defineSpl({
   name: "doctor",
@@ -17,22 +17,25 @@ const command = defineSpl({
   examples: ["spl doctor", "spl doctor --deep -o json"],
   run: async (ctx, { rebuild, deep }) => {
     const rows: DoctorRow[] = [];
-    for await (const row of examine(defaultHome(ctx.env), { rebuild: rebuild ?? false, deep: deep ?? false })) {
+    for await (const row of examine(defaultHome(ctx.env), { rebuild, deep })) {
       rows.push(row);
       if (ctx.output === "text") await ctx.out.write(line(row));
-      else if (ctx.output === "ndjson") await ctx.out.write(`${JSON.stringify(row)}\n`);
+      else if (ctx.output === "ndjson") await ctx.out.write(jsonLine(row));
     }
-    if (ctx.output === "json") await ctx.out.write(`${JSON.stringify(rows)}\n`);
+    if (ctx.output === "json") await ctx.out.write(jsonLine(rows));
     const failed = rows.filter((row) => row.result === "fail").length;
     if (failed > 0) {
-      throw new SplError("unhealthy", `${counted(failed, "check")} failed`, { hint: "do what the rows above say" });
+      throw new SplError("unhealthy", `${counted(failed, "check")} failed`, {
+        hint: "do what the rows above say",
+      });
     }
   },
 });
 
 function line({ check, result, detail, fix }: DoctorRow): string {
   const mark = { pass: "PASS", warn: "WARN", fail: "FAIL" }[result];
-  return safeText(`${mark}  ${check.padEnd(11)}  ${detail}${fix === null ? "" : `  → ${fix}`}`) + "\n";
+  const mend = fix === null ? "" : `  → ${fix}`;
+  return `${safeText(`${mark}  ${check.padEnd(11)}  ${detail}${mend}`)}\n`;
 }
 
 export default command;

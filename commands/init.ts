@@ -18,7 +18,11 @@ const command = defineSpl({
   run: async (ctx, { name }) => {
     const home = defaultHome(ctx.env);
     const { did, epoch } = await initInstance(home, name);
-    await printResult(ctx, { home, instance_did: did, epoch }, () => `✓ Instance made in ${home}\n  DID: ${did}\n`);
+    await printResult(
+      ctx,
+      { home, instance_did: did, epoch },
+      () => `✓ Instance made in ${home}\n  DID: ${did}\n`,
+    );
   },
 });
 

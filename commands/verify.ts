@@ -16,7 +16,7 @@ const command = defineSpl({
   run: async (ctx, { file, deep, decryptKey }) => {
     let records = 0;
     const { manifest, digest } = await inspectBundle(readBundleFile(ctx, file, { decryptKey }), {
-      deep: deep ?? false,
+      deep,
       onEvent: (event) => {
         if (event.kind !== "group") return;
         records += event.entries.length;
@@ -24,7 +24,12 @@ const command = defineSpl({
       },
     });
     const result = { signature: "valid", digest, ...manifest };
-    await printResult(ctx, result, () => `✓ Bundle verified\n  signature:     valid\n${manifestLines(manifest)}  digest:        ${digest}\n`);
+    await printResult(
+      ctx,
+      result,
+      () =>
+        `✓ Bundle verified\n  signature:     valid\n${manifestLines(manifest)}  digest:        ${digest}\n`,
+    );
   },
 });
 

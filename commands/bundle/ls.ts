@@ -14,7 +14,9 @@ const command = defineSpl({
       const { path, size, sha256 } = event;
       if (ctx.output === "text") await ctx.out.write(`${sha256}  ${String(size).padStart(9)}  ${path}\n`);
       else {
-        await ctx.out.write(before + JSON.stringify({ path, size, sha256 }) + (ctx.output === "json" ? "" : "\n"));
+        await ctx.out.write(
+          before + JSON.stringify({ path, size, sha256 }) + (ctx.output === "json" ? "" : "\n"),
+        );
         if (ctx.output === "json") before = ",\n";
       }
     }

@@ -1,5 +1,5 @@
-import { readBundle } from "../../lib/bundle/read.ts";
 import { SplError } from "../../lib/base/errors.ts";
+import { readBundle } from "../../lib/bundle/read.ts";
 import { decryptArgs, readBundleFile } from "../_bundle_file.ts";
 import { defineSpl, printResult, runAlone } from "../_kit.ts";
 import { manifestLines } from "../_manifest.ts";

@@ -38,16 +38,21 @@ export function resolveTarget(flags: { url?: string | undefined }, env: Env): Ta
       return { url, socket: paths.socket, token: null, from };
   }
   const token = (from === "default_url" ? null : env.SPL_TOKEN || null) ?? savedToken(env, url);
-  if (token !== null && address.protocol === "http:" && !isLoopback(address.hostname)) {
-    throw new SplError(
-      "cleartext_refused",
-      `${url} is plain http: the token for it would be readable on the way`,
-      {
-        hint: "use https, or a tunnel to a loopback address",
-      },
-    );
-  }
-  return { url, socket: null, token, from };
+  const target: Target = { url, socket: null, token, from };
+  if (token !== null) requireConfidential(target, "a token");
+  return target;
+}
+
+/**
+ * Tokens and bundles never go over plain http off loopback.
+ * @throws SplError cleartext_refused
+ */
+export function requireConfidential({ url, socket }: Target, what: string): void {
+  const { protocol, hostname } = new URL(url);
+  if (socket !== null || protocol === "https:" || isLoopback(hostname)) return;
+  throw new SplError("cleartext_refused", `${url} is plain http: ${what} would be readable on the way`, {
+    hint: "use https, or a tunnel to a loopback address",
+  });
 }
 
 function chooseUrl(flag: string | undefined, env: Env): Pick<Target, "url" | "from"> | null {

@@ -1,0 +1,21 @@
+import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
+import { connect } from "../_target.ts";
+
+const command = defineSpl({
+  name: "identity show",
+  summary: "Show an instance's DID, public key and epoch",
+  description: "As JSON also the DID document.",
+  args: targetArgs,
+  examples: ["spl identity show", "spl identity show -o json"],
+  run: async (ctx, { url }) => {
+    const identity = await connect(ctx, { url }).identity();
+    await printResult(
+      ctx,
+      identity,
+      () => `${identity.did}\n  public key: ${identity.public_key}\n  epoch:      ${identity.epoch}\n`,
+    );
+  },
+});
+
+export default command;
+if (import.meta.main) await runAlone(command);

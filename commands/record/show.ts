@@ -1,0 +1,33 @@
+import { safeText } from "../../lib/ui/safe_text.ts";
+import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
+import { connect } from "../_target.ts";
+
+const command = defineSpl({
+  name: "record show",
+  summary: "Show one record with its signer",
+  args: { id: { type: "positional", description: "the record's id, 64 hex" }, ...targetArgs },
+  examples: ["spl record show <record id>", "spl record show <record id> -o json"],
+  run: async (ctx, { id, url }) => {
+    const envelope = await connect(ctx, { url }).record(id);
+    await printResult(ctx, envelope, () => {
+      const { record, signer, sig } = envelope;
+      const rows = [
+        ["thread:", record.thread],
+        ["actor:", record.actor],
+        ["act:", record.act],
+        ["clock:", String(record.clock)],
+        ["data_type:", record.data_type],
+        ...record.parents.map((parent) => ["parent:", parent]),
+        ["judged_by:", record.judged_by ?? "-"],
+        ["signer:", signer],
+        ["sig:", sig],
+      ];
+      const facts = rows.map(([name, value]) => `  ${name!.padEnd(10)} ${safeText(value!)}\n`).join("");
+      const body = JSON.stringify(record.body, null, 2).split("\n");
+      return `${id}\n${facts}  body:\n${body.map((line) => `    ${safeText(line)}\n`).join("")}`;
+    });
+  },
+});
+
+export default command;
+if (import.meta.main) await runAlone(command);

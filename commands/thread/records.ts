@@ -1,0 +1,68 @@
+import type { Envelope } from "../../lib/api/wire.ts";
+import { safeText } from "../../lib/ui/safe_text.ts";
+import { isTerminal } from "../../lib/ui/terminal.ts";
+import { type Context, defineSpl, runAlone, targetArgs } from "../_kit.ts";
+import { connect } from "../_target.ts";
+
+const command = defineSpl({
+  name: "thread records",
+  summary: "Show the records of a thread in canonical order",
+  description:
+    "Into a pipe or file this is canonical NDJSON with nothing local in it, so that its SHA-256 is equal on equal\ninstances. -f stays and shows what comes, in order of arrival.",
+  args: {
+    thread: { type: "positional", description: "the thread's id" },
+    follow: { type: "boolean", alias: "f", description: "stay and show new records" },
+    ...targetArgs,
+  },
+  examples: [
+    "spl thread records th_disk",
+    "spl thread records th_disk | sha256sum",
+    "spl thread records -f th_disk",
+  ],
+  run: async (ctx, { thread, follow, url }) => {
+    const client = connect(ctx, { url });
+    const pretty = ctx.output === "text" && isTerminal(1);
+    if (follow) {
+      for await (const { seq: _, ...envelope } of client.follow({ thread, after: 0 }, ctx.signal)) {
+        await ctx.out.write(pretty ? row(ctx, envelope) : `${JSON.stringify(envelope)}\n`);
+      }
+      return;
+    }
+    const chunks = await client.threadRecords(thread);
+    if (ctx.output === "json") return asArray(ctx, chunks);
+    if (!pretty) {
+      for await (const chunk of chunks) await ctx.out.write(chunk);
+      return;
+    }
+    for await (const line of textLines(chunks)) await ctx.out.write(row(ctx, JSON.parse(line) as Envelope));
+  },
+});
+
+/** One record on one line of a terminal. */
+function row(ctx: Context, { id, record }: Envelope): string {
+  const clock = String(record.clock).padStart(6);
+  const line = `${clock}  ${id.slice(0, 12)}  ${record.act.padEnd(6)}  ${record.actor}  ${JSON.stringify(record.body)}`;
+  return `${Bun.sliceAnsi(safeText(line), 0, ctx.width ?? undefined, "…")}\n`;
+}
+
+async function asArray(ctx: Context, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  let before = "[";
+  for await (const line of textLines(chunks)) {
+    await ctx.out.write(before + line);
+    before = ",\n";
+  }
+  await ctx.out.write(before === "[" ? "[]\n" : "]\n");
+}
+
+async function* textLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of chunks) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = parts.pop()!;
+    for (const part of parts) if (part !== "") yield part;
+  }
+}
+
+export default command;
+if (import.meta.main) await runAlone(command);

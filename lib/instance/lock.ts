@@ -1,0 +1,40 @@
+import { Database } from "bun:sqlite";
+import { SplError, systemCode } from "../base/errors.ts";
+import type { HomePaths } from "../base/home.ts";
+
+/**
+ * The right to run on a home, held by one process at a time. It is SQLite's lock on an otherwise empty file: the
+ * kernel frees it with the process, however that ends, so a stale pid is never in the way.
+ */
+export class HomeLock {
+  readonly #db: Database;
+
+  private constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** The lock, or null while another process holds it. */
+  static tryTake({ lock }: HomePaths): HomeLock | null {
+    const db = new Database(lock, { create: true, readwrite: true });
+    try {
+      db.run("PRAGMA busy_timeout = 0");
+      db.run("BEGIN EXCLUSIVE");
+      return new HomeLock(db);
+    } catch (error) {
+      db.close();
+      if (systemCode(error)?.startsWith("SQLITE_BUSY")) return null;
+      throw new SplError(
+        "file_unreadable",
+        `cannot lock ${lock}: ${error instanceof Error ? error.message : error}`,
+        {
+          hint: "check owner and mode of the instance home",
+          cause: error,
+        },
+      );
+    }
+  }
+
+  release(): void {
+    this.#db.close();
+  }
+}
