@@ -1,0 +1,59 @@
+import { join } from "node:path";
+import { type RunResult, runSpl, ScratchHome } from "./spl.ts";
+
+/** A machine of its own: a home, and the compiled `spl` in it. Its daemon is stopped and its files go with its scope. */
+export class Box implements AsyncDisposable {
+  readonly home = new ScratchHome();
+  #running = false;
+
+  /** A box whose daemon answers on a free port. */
+  static async serving(...flags: string[]): Promise<Box> {
+    const box = new Box();
+    await box.serve(...flags);
+    return box;
+  }
+
+  async serve(...flags: string[]): Promise<void> {
+    await this.ok("serve", "--daemon", "--isolated", "--port", "0", ...flags);
+    this.#running = true;
+  }
+
+  async stop(): Promise<void> {
+    await this.ok("serve", "--stop");
+    this.#running = false;
+  }
+
+  file(name: string): string {
+    return join(this.home.path, name);
+  }
+
+  spl(args: readonly string[], stdin?: string | Uint8Array): Promise<RunResult> {
+    return runSpl(args, { home: this.home, ...(stdin !== undefined && { stdin }) });
+  }
+
+  /** Standard output of a command that has to succeed. */
+  async ok(...args: string[]): Promise<string> {
+    const { stdout, stderr, status } = await this.spl(args);
+    if (status !== 0) throw new Error(`spl ${args.join(" ")} ended with ${status}: ${stderr.trim()}`);
+    return stdout;
+  }
+
+  /** The result of a command as JSON. */
+  async json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(...args, "-o", "json")) as T;
+  }
+
+  /** Emits one object a line. */
+  async emit(lines: Iterable<object>): Promise<void> {
+    const path = this.file("emit.ndjson");
+    const sink = Bun.file(path).writer();
+    for (const line of lines) sink.write(`${JSON.stringify(line)}\n`);
+    await sink.end();
+    await this.ok("emit", path);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#running) await this.spl(["serve", "--stop"]);
+    this.home[Symbol.dispose]();
+  }
+}
