@@ -1,0 +1,83 @@
+import { JSON_TYPE, NDJSON_TYPE } from "../lib/api/media.ts";
+import type { Page } from "../lib/api/wire.ts";
+import { utf8 } from "../lib/base/bytes.ts";
+import type { AppContext } from "./context.ts";
+import type { Call } from "./route.ts";
+
+export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(value), { status, headers: { "content-type": JSON_TYPE, ...headers } });
+}
+
+/**
+ * A body that is made while it is sent, no faster than the client takes it.
+ * A failure in between ends the connection without the final chunk, so that no client takes a part for the whole.
+ */
+export function streamed(
+  ctx: AppContext,
+  chunks: AsyncIterator<Uint8Array>,
+  headers: Record<string, string>,
+): Response {
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await chunks.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          ctx.log("stream-failed", { error: String(error) });
+          // Without a reason: Bun would print it, with source lines, to standard error.
+          controller.error();
+        }
+      },
+      async cancel() {
+        await chunks.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { headers });
+}
+
+/** @param parts one or more whole lines each, with their line feeds */
+export function ndjson(ctx: AppContext, parts: AsyncIterable<string>): Response {
+  return streamed(ctx, encoded(parts), { "content-type": NDJSON_TYPE });
+}
+
+async function* encoded(parts: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const part of parts) if (part !== "") yield utf8(part);
+}
+
+export interface Paging {
+  after?: string | undefined;
+  limit: number;
+}
+
+/**
+ * A listing: one page as JSON, or from `after` to the end as NDJSON, where each page is a read of its own.
+ * @param line writes one item without its line feed
+ */
+export async function listing<T>(
+  { ctx, answerType, query }: Call<Paging>,
+  read: (page: { after?: string; limit: number }) => Promise<Page<T>>,
+  line: (item: T) => string = JSON.stringify,
+): Promise<Response> {
+  const first = await read(pageAt(query.after, query.limit));
+  if (answerType !== NDJSON_TYPE) {
+    const items = first.items.map(line).join(",");
+    return new Response(`{"items":[${items}],"next":${JSON.stringify(first.next)}}`, {
+      headers: { "content-type": JSON_TYPE },
+    });
+  }
+  const parts = async function* () {
+    for (let page = first; ; page = await read(pageAt(page.next, query.limit))) {
+      yield page.items.map((item) => `${line(item)}\n`).join("");
+      if (page.next === null) return;
+    }
+  };
+  return ndjson(ctx, parts());
+}
+
+function pageAt(after: string | null | undefined, limit: number): { after?: string; limit: number } {
+  return after === null || after === undefined ? { limit } : { after, limit };
+}

@@ -1,0 +1,123 @@
+import { Router } from "itty-router";
+import { SplError } from "../lib/base/errors.ts";
+import type { AppContext } from "./context.ts";
+import type { Call, Route } from "./route.ts";
+import { ROUTES } from "./routes/index.ts";
+import { type Peer, signIn } from "./stages/auth.ts";
+import { checkBody } from "./stages/body.ts";
+import { checkHost } from "./stages/host.ts";
+import { negotiate } from "./stages/negotiate.ts";
+import { problemResponse } from "./stages/problem.ts";
+import { parseQuery } from "./stages/query.ts";
+import { Grant } from "./stages/scope.ts";
+
+export type App = (request: Request, peer: Peer) => Promise<Response>;
+
+/** Everything the instance answers, as a function: it opens no port. It never throws. */
+export function makeApp(ctx: AppContext): App {
+  const match = makeMatcher(ROUTES);
+  return async (request, peer) => {
+    const started = performance.now();
+    let response: Response;
+    let account = "";
+    try {
+      const url = requestUrl(request);
+      // The socket's clients passed the file permissions; a browser cannot reach it.
+      if (peer.transport === "tcp") checkHost(request, url, ctx.hosts);
+      const { route, params } = await match(request.method, url);
+      checkBody(request, route);
+      const grant = route.scope === null ? NOBODY : await signIn(ctx, request, peer);
+      account = grant.account;
+      checkScope(route, grant);
+      const query = parseQuery(route.query, url.searchParams);
+      if (route.patient) peer.patience?.();
+      const answerType = negotiate(request.headers.get("accept"), offeredBy(route));
+      const call: Call = { ctx, request, url, route, params, query, grant, answerType };
+      response = withoutBodyForHead(request, await route.handle(call));
+    } catch (error) {
+      response = problemResponse(error, ctx.log);
+    }
+    response.headers.set("cache-control", "no-store");
+    response.headers.set("x-content-type-options", "nosniff");
+    if (request.method !== "GET" || response.status >= 400) {
+      const ms = Math.round(performance.now() - started);
+      ctx.log("request", { ...loggable(request), status: response.status, ms, account, remote: peer.remote });
+    }
+    return response;
+  };
+}
+
+const NOBODY = new Grant("", []);
+
+/** A missing or odd Host header leaves a request without a URL. */
+function requestUrl(request: Request): URL {
+  const url = URL.parse(request.url);
+  if (url) return url;
+  throw new SplError("invalid_request", "the request has no valid Host header");
+}
+
+function checkScope(route: Route, grant: Grant): void {
+  if (route.scope === null || (route.grain && grant.hasGrain(route.grain))) return;
+  grant.require(route.scope);
+}
+
+function offeredBy({ answers }: Route): string[] {
+  return Object.keys(Object.values(answers)[0]!);
+}
+
+function withoutBodyForHead(request: Request, response: Response): Response {
+  if (request.method !== "HEAD") return response;
+  response.body?.cancel();
+  return new Response(null, { status: response.status, headers: response.headers });
+}
+
+/** Only the path: a query may hold what nobody wants in a log. */
+function loggable(request: Request): { method: string; path: string } {
+  return { method: request.method, path: URL.parse(request.url)?.pathname ?? "" };
+}
+
+interface Match {
+  route: Route;
+  params: Record<string, string>;
+}
+
+type Matcher = (method: string, url: URL) => Promise<Match>;
+
+/**
+ * itty-router finds the path; the rest is ours, since it would leave parameters encoded, take `/x//` for `/x`, and
+ * answer a wrong method or HEAD with 404.
+ */
+function makeMatcher(routes: readonly Route[]): Matcher {
+  const router = Router();
+  for (const [path, resource] of Map.groupBy(routes, (route) => route.path)) {
+    router.all(path, ({ params }) => ({ resource, params }));
+  }
+  return async (method, { origin, pathname }) => {
+    const tidy = !pathname.includes("//") && (pathname === "/" || !pathname.endsWith("/"));
+    const found = tidy ? await router.fetch({ method, url: origin + pathname }) : undefined;
+    if (!found) {
+      throw new SplError("not_found", `there is nothing at ${pathname.slice(0, 200)}`, {
+        hint: "GET /openapi.json lists what there is",
+      });
+    }
+    return { route: pick(found.resource, method), params: decode(found.params) };
+  };
+}
+
+/** @throws SplError method_not_allowed with the methods that are */
+function pick(resource: Route[], method: string): Route {
+  const route = resource.find((each) => each.method === (method === "HEAD" ? "GET" : method));
+  if (route) return route;
+  const allow = resource
+    .flatMap((each) => (each.method === "GET" ? ["GET", "HEAD"] : [each.method]))
+    .join(", ");
+  throw new SplError("method_not_allowed", `${method} is not possible here`, { detail: { allow } });
+}
+
+function decode(params: Record<string, string>): Record<string, string> {
+  try {
+    return Object.fromEntries(Object.entries(params).map(([name, raw]) => [name, decodeURIComponent(raw)]));
+  } catch {
+    throw new SplError("invalid_request", "the path holds a malformed percent-encoding");
+  }
+}

@@ -1,0 +1,171 @@
+import { fromProblem, toProblem } from "../lib/api/problem.ts";
+import { SplError } from "../lib/base/errors.ts";
+import { workerSpecifier } from "../lib/base/runtime.ts";
+import type { Manifest } from "../lib/bundle/types.ts";
+import type { BundleVerified, ExportOptions, ImportOptions, ImportSummary } from "../lib/instance/types.ts";
+import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
+import type { Log } from "./log.ts";
+
+/** Each running export holds a snapshot and a thread. */
+const MAX_EXPORTS = 4;
+
+export interface ExportJob {
+  manifest: Manifest;
+  /** To be read to the end or given up with `return`, which frees the snapshot. */
+  chunks: AsyncGenerator<Uint8Array>;
+}
+
+export interface ImportJob {
+  /** Resolves when every byte has been checked and before anything is written. */
+  verified: Promise<BundleVerified>;
+  imported: Promise<ImportSummary>;
+}
+
+/** Runs exports and imports in workers, and knows which are running. */
+export class BundleJobs {
+  readonly #running = new Set<BundleWorker>();
+  #exports = 0;
+  #importing = false;
+  #stopping: SplError | null = null;
+
+  constructor(
+    readonly home: string,
+    readonly log: Log,
+  ) {}
+
+  /** @throws SplError store_busy, and what `exportBundle` throws before its first byte */
+  async export(options: ExportOptions): Promise<ExportJob> {
+    if (this.#exports >= MAX_EXPORTS) {
+      throw new SplError("store_busy", `${MAX_EXPORTS} exports are running already`, {
+        hint: "wait for one of them to end and try again",
+      });
+    }
+    const worker = this.#start();
+    this.#exports++;
+    worker.ended.then(() => this.#exports--);
+    worker.post({ kind: "export", home: this.home, options });
+    const manifest = await worker.manifest.promise;
+    return { manifest, chunks: worker.chunks() };
+  }
+
+  /**
+   * Imports what `input` yields. A failing input, such as a client that went away, ends the job and leaves nothing.
+   * @throws SplError import_running
+   */
+  import(input: AsyncIterable<Uint8Array>, options: ImportOptions): ImportJob {
+    if (this.#importing) {
+      throw new SplError("import_running", "an import is running already", {
+        hint: "wait for it to end and try again",
+      });
+    }
+    const worker = this.#start();
+    this.#importing = true;
+    worker.ended.then(() => {
+      this.#importing = false;
+    });
+    worker.post({ kind: "import", home: this.home, options });
+    worker.feed(input);
+    return { verified: worker.verified.promise, imported: worker.imported.promise };
+  }
+
+  /** Ends what can be ended without loss: exports and uploads. An import that commits is waited for. */
+  async stop(): Promise<void> {
+    this.#stopping = new SplError("store_busy", "the instance is stopping", {
+      hint: "try again when it runs",
+    });
+    for (const worker of this.#running) worker.abort(this.#stopping);
+    await Promise.all([...this.#running].map((worker) => worker.ended));
+  }
+
+  #start(): BundleWorker {
+    if (this.#stopping) throw this.#stopping;
+    const worker = new BundleWorker(this.log);
+    this.#running.add(worker);
+    worker.ended.then(() => this.#running.delete(worker));
+    return worker;
+  }
+}
+
+/** The main thread's end of one worker. */
+class BundleWorker {
+  readonly manifest = handled<Manifest>();
+  readonly verified = handled<BundleVerified>();
+  readonly imported = handled<ImportSummary>();
+  readonly ended: Promise<void>;
+  readonly #worker = new Worker(workerSpecifier("server/bundle_worker.ts"));
+  readonly #end = Promise.withResolvers<void>();
+  readonly #output: ChunkSender;
+  readonly #input: ChunkReceiver;
+
+  constructor(readonly log: Log) {
+    const flow = (message: Flow, transfer?: Bun.Transferable[]) => this.post(message, transfer);
+    this.#output = new ChunkSender(flow);
+    this.#input = new ChunkReceiver(flow);
+    this.ended = this.#end.promise;
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#hear(data);
+    this.#worker.onerror = (event) => this.#fail(new Error(event.message));
+    this.#worker.addEventListener("close", () => this.#fail(new Error("the bundle worker ended by itself")));
+  }
+
+  post(message: ToWorker, transfer: Bun.Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  /** Sends `input` to the worker. Ends with the job. */
+  async feed(input: AsyncIterable<Uint8Array>): Promise<void> {
+    try {
+      for await (const chunk of input) await this.#output.send(chunk);
+      await this.#output.end();
+    } catch (error) {
+      this.abort(error);
+    }
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.#input;
+    } finally {
+      this.abort(new SplError("invalid_request", "the connection ended before the bundle did"));
+    }
+  }
+
+  /** Asks the worker to end early; without effect when it is past that. */
+  abort(reason: unknown): void {
+    this.post({ kind: "abort", problem: toProblem(reason) });
+  }
+
+  #hear(message: FromWorker): void {
+    if (message.kind === "chunk") this.#input.push(message.bytes);
+    else if (message.kind === "end") this.#input.end();
+    else if (message.kind === "taken") this.#output.taken(message.bytes);
+    else if (message.kind === "manifest") this.manifest.resolve(message.manifest);
+    else if (message.kind === "verified") this.verified.resolve(message.verified);
+    else if (message.kind === "failed") {
+      if (message.trace !== null) this.log("bundle-worker-error", { error: message.trace });
+      this.#fail(fromProblem(message.problem));
+    } else {
+      if (message.kind === "imported") this.imported.resolve(message.summary);
+      this.#close();
+    }
+  }
+
+  /** Whoever waits for this worker meets the error; where nobody does, nothing happens. */
+  #fail(error: unknown): void {
+    for (const { reject } of [this.manifest, this.verified, this.imported]) reject(error);
+    this.#input.end(error);
+    this.#output.fail(error);
+    this.#close();
+  }
+
+  #close(): void {
+    this.#worker.terminate();
+    this.#end.resolve();
+  }
+}
+
+/** A promise that may be rejected before anyone looks at it. */
+function handled<T>(): PromiseWithResolvers<T> {
+  const resolvers = Promise.withResolvers<T>();
+  resolvers.promise.catch(() => undefined);
+  return resolvers;
+}

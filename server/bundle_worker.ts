@@ -1,0 +1,64 @@
+import { fromProblem, toProblem, toSplError } from "../lib/api/problem.ts";
+import { SplError } from "../lib/base/errors.ts";
+import { exportBundle } from "../lib/instance/export.ts";
+import { importBundle } from "../lib/instance/import.ts";
+import type { ExportOptions, ImportOptions } from "../lib/instance/types.ts";
+import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
+
+/**
+ * Exports or imports one bundle over a store connection of its own, so that the main thread goes on answering.
+ * The first message says which; the main thread ends the worker after `exported`, `imported` or `failed`.
+ */
+
+declare const self: Worker;
+
+const say = (message: FromWorker, transfer: Bun.Transferable[] = []) => self.postMessage(message, transfer);
+const flow = (message: Flow, transfer?: Bun.Transferable[]) => say(message, transfer);
+const output = new ChunkSender(flow);
+const input = new ChunkReceiver(flow);
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === "export") report(exporting(data.home, data.options));
+  else if (data.kind === "import") report(importing(data.home, data.options));
+  else if (data.kind === "chunk") input.push(data.bytes);
+  else if (data.kind === "end") input.end();
+  else if (data.kind === "taken") output.taken(data.bytes);
+  else {
+    const reason = fromProblem(data.problem);
+    input.end(reason);
+    output.fail(reason);
+  }
+};
+
+async function exporting(home: string, options: ExportOptions): Promise<FromWorker> {
+  const { manifest, chunks, close } = await exportBundle(home, options);
+  try {
+    say({ kind: "manifest", manifest });
+    for await (const chunk of chunks) await output.send(chunk);
+    await output.end();
+  } finally {
+    await close();
+  }
+  return { kind: "exported" };
+}
+
+async function importing(home: string, options: ImportOptions): Promise<FromWorker> {
+  const onVerified = (verified: Parameters<NonNullable<ImportPorts["onVerified"]>>[0]) =>
+    say({ kind: "verified", verified });
+  return { kind: "imported", summary: await importBundle(home, input, options, { onVerified }) };
+}
+
+type ImportPorts = NonNullable<Parameters<typeof importBundle>[3]>;
+
+function report(job: Promise<FromWorker>): void {
+  job.then(
+    (result) => say(result),
+    (error) => say({ kind: "failed", problem: toProblem(error), trace: traceOf(error) }),
+  );
+}
+
+function traceOf(error: unknown): string | null {
+  if (error instanceof SplError && error.code !== "internal") return null;
+  const cause = toSplError(error).cause ?? error;
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+}

@@ -1,0 +1,24 @@
+import type { Instance } from "../lib/instance/instance.ts";
+import type { BundleJobs } from "./bundle_jobs.ts";
+import type { Changes } from "./changes.ts";
+import type { Log } from "./log.ts";
+import type { HostPolicy } from "./stages/host.ts";
+
+/** What the routes of one running instance share. */
+export interface AppContext {
+  instance: Instance;
+  jobs: BundleJobs;
+  changes: Changes;
+  log: Log;
+  /** The public URL, else the bound address. */
+  url: string;
+  hosts: HostPolicy;
+  /** Every request from this machine has all rights, without a token. */
+  insecureLocalhost: boolean;
+  /** Nothing is published, pushed, polled or connected to. */
+  isolated: boolean;
+  /** Unix milliseconds. */
+  startedAt: number;
+  /** Aborts when the instance begins to stop: streams that would never end, end. */
+  stopping: AbortSignal;
+}

@@ -1,0 +1,83 @@
+import { rmSync } from "node:fs";
+import { SplError, systemCode } from "../lib/base/errors.ts";
+import type { App } from "./app.ts";
+
+/** Seconds that a TCP connection may be silent; streams ask for patience. */
+const IDLE_S = 60;
+/** `sun_path` of a Unix socket address without its NUL (unix(7)). */
+const MAX_SOCKET_PATH = 107;
+
+const common = {
+  // Each route caps its body itself; bundles have no size that could be known here.
+  maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+  development: false,
+};
+
+/** @throws SplError port_in_use, daemon_failed */
+export function listenTcp(app: App, host: string, port: number): Bun.Server<undefined> {
+  try {
+    return Bun.serve({
+      ...common,
+      idleTimeout: IDLE_S,
+      hostname: host,
+      port,
+      fetch: (request, server) =>
+        app(request, {
+          transport: "tcp",
+          remote: server.requestIP(request)?.address ?? null,
+          patience: () => server.timeout(request, 0),
+        }),
+    });
+  } catch (error) {
+    if (systemCode(error) === "EADDRINUSE") {
+      throw new SplError("port_in_use", `port ${port} of ${host} is in use by another program`, {
+        hint: "choose another with --port",
+        cause: error,
+      });
+    }
+    throw new SplError(
+      "daemon_failed",
+      `cannot listen on ${host} port ${port}: ${systemCode(error) ?? error}`,
+      {
+        hint: "choose another address with --host or another port with --port",
+        cause: error,
+      },
+    );
+  }
+}
+
+/**
+ * Listens on a Unix socket that only the owner can open. The caller holds the home's lock, so a socket that is
+ * there already belongs to nobody any more.
+ * @throws SplError usage for a path that is too long, daemon_failed
+ */
+export function listenUnix(app: App, path: string): Bun.Server<undefined> {
+  const length = Buffer.byteLength(path);
+  if (length > MAX_SOCKET_PATH) {
+    throw new SplError(
+      "usage",
+      `the socket path ${path} has ${length} bytes; the system allows ${MAX_SOCKET_PATH}`,
+      {
+        hint: "set SYNCROPEL_HOME to a shorter path",
+      },
+    );
+  }
+  const umask = process.umask(0o077);
+  try {
+    rmSync(path, { force: true });
+    const options = {
+      ...common,
+      // Bun cannot lift the limit for one request here, so there is none; its types know it for TCP only.
+      idleTimeout: 0,
+      unix: path,
+      fetch: (request: Request) => app(request, { transport: "unix", remote: null }),
+    };
+    return Bun.serve(options as object as Bun.Serve.Options<undefined>);
+  } catch (error) {
+    throw new SplError("daemon_failed", `cannot listen on ${path}: ${systemCode(error) ?? error}`, {
+      cause: error,
+    });
+  } finally {
+    process.umask(umask);
+  }
+}

@@ -1,0 +1,84 @@
+import { z } from "zod";
+import { BUNDLE_TYPE, JSON_TYPE, MANIFEST_HEADER, NDJSON_TYPE } from "../../lib/api/media.ts";
+import { toProblem } from "../../lib/api/problem.ts";
+import { ImportEvent, ImportSummary } from "../../lib/api/schemas.ts";
+import { toBase64Url } from "../../lib/base/bytes.ts";
+import { canonicalBytes } from "../../lib/record/canonical.ts";
+import { json, ndjson, streamed } from "../answer.ts";
+import type { ImportJob } from "../bundle_jobs.ts";
+import type { AppContext } from "../context.ts";
+import { type Route, route } from "../route.ts";
+import { bodyChunks } from "../stages/body.ts";
+import { flag } from "../stages/query.ts";
+
+export const bundleRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: "/v1/export",
+    summary:
+      "The whole instance as one bundle; its manifest is in the header Spl-Manifest (base64url of the JSON)",
+    scope: "records:read",
+    patient: true,
+    query: z.strictObject({
+      compression: z.enum(["zst", "gz", "none"]).default("zst"),
+      identity: z
+        .enum(["included", "none", "only"])
+        .default("included")
+        .describe("a bundle with the private key needs admin"),
+      carry_tokens: flag.describe("with the hashes of bearer tokens; needs admin"),
+    }),
+    answers: { 200: { [BUNDLE_TYPE]: null } },
+    async handle({ ctx, query, grant }) {
+      const { compression, identity, carry_tokens: carryTokens } = query;
+      if (identity !== "none" || carryTokens) grant.require("admin");
+      const { manifest, chunks } = await ctx.jobs.export({ compression, identity, carryTokens });
+      ctx.log("export", { account: grant.account, records: manifest.record_count, identity });
+      return streamed(ctx, chunks, {
+        "content-type": BUNDLE_TYPE,
+        [MANIFEST_HEADER]: toBase64Url(canonicalBytes({ ...manifest })),
+      });
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/v1/import",
+    summary:
+      "Makes this instance be the one in the bundle; as NDJSON the answer begins when the bundle is verified",
+    scope: "admin",
+    patient: true,
+    query: z.strictObject({
+      dry_run: flag.describe("verify everything, write nothing"),
+      force_overwrite: flag.describe("unite with the records that are here"),
+      keep_identity: flag.describe("take the records only"),
+      expect_did: z.string().optional().describe("refuse the bundle of anyone else"),
+      deep: flag.describe("check every signature one by one"),
+    }),
+    bodies: { [BUNDLE_TYPE]: { limit: null, shape: null } },
+    answers: { 200: { [JSON_TYPE]: ImportSummary, [NDJSON_TYPE]: ImportEvent } },
+    async handle({ ctx, request, query, answerType }) {
+      const job = ctx.jobs.import(bodyChunks(request), {
+        dryRun: query.dry_run,
+        forceOverwrite: query.force_overwrite,
+        keepIdentity: query.keep_identity,
+        expectDid: query.expect_did ?? null,
+        deep: query.deep,
+      });
+      job.imported.then(ctx.changes.announce.bind(ctx.changes), () => undefined);
+      if (answerType !== NDJSON_TYPE) return json(await job.imported);
+      // What is refused before this point has its own status; from here on a failure is an event.
+      await job.verified;
+      return ndjson(ctx, importEvents(ctx, job));
+    },
+  }),
+];
+
+async function* importEvents(ctx: AppContext, { verified, imported }: ImportJob): AsyncGenerator<string> {
+  yield `${JSON.stringify({ event: "verified", ...(await verified) })}\n`;
+  try {
+    const summary = await imported;
+    ctx.log("import", { inserted: summary.inserted, identity: summary.identity });
+    yield `${JSON.stringify({ event: "imported", ...summary })}\n`;
+  } catch (error) {
+    yield `${JSON.stringify({ event: "problem", problem: toProblem(error) })}\n`;
+  }
+}

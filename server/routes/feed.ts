@@ -1,0 +1,102 @@
+import { z } from "zod";
+import { JSON_TYPE, NDJSON_TYPE } from "../../lib/api/media.ts";
+import { Envelope, FeedEntry, pageOf } from "../../lib/api/schemas.ts";
+import { SplError } from "../../lib/base/errors.ts";
+import { getRecord, recordsSince } from "../../lib/instance/threads.ts";
+import { envelopeLine } from "../../lib/record/envelope.ts";
+import type { SequencedEntry } from "../../lib/store/types.ts";
+import { listing, ndjson } from "../answer.ts";
+import { type Call, type Route, route } from "../route.ts";
+import { flag, limitOf } from "../stages/query.ts";
+
+/** An empty line this often keeps a quiet stream alive on its way through proxies. */
+const HEARTBEAT_MS = 25_000;
+
+const feedQuery = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0).describe("the seq behind which to begin"),
+  thread: z.string().optional(),
+  limit: limitOf(100),
+  follow: flag.describe("as NDJSON: stay and send what comes"),
+});
+type FeedQuery = z.output<typeof feedQuery>;
+
+export const feedRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: "/v1/records",
+    summary: "Records in the order in which this instance took them in",
+    scope: "records:read",
+    grain: "read",
+    patient: true,
+    query: feedQuery,
+    answers: { 200: { [JSON_TYPE]: pageOf(FeedEntry), [NDJSON_TYPE]: FeedEntry } },
+    handle(call) {
+      const { ctx, query, grant, answerType } = call;
+      grant.requireRead(query.thread);
+      if (query.follow) {
+        if (answerType === NDJSON_TYPE) return ndjson(ctx, follow(call));
+        throw new SplError("invalid_request", "follow answers NDJSON only", {
+          hint: `send Accept: ${NDJSON_TYPE}`,
+        });
+      }
+      const read = async ({ after, limit }: { after?: string; limit: number }) => {
+        const items = await readSince(call, Number(after ?? 0));
+        return { items, next: items.length === limit ? String(items.at(-1)!.seq) : null };
+      };
+      return listing({ ...call, query: { after: String(query.after), limit: query.limit } }, read, feedLine);
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/v1/records/:id",
+    summary: "One record",
+    scope: "records:read",
+    grain: "read",
+    answers: { 200: { [JSON_TYPE]: Envelope } },
+    async handle({ ctx, params, grant }) {
+      const entry = await getRecord(ctx.instance, params.id!);
+      grant.requireRead(entry.thread);
+      return new Response(envelopeLine(entry), { headers: { "content-type": JSON_TYPE } });
+    },
+  }),
+];
+
+/** Ends when the client goes or the instance stops. */
+async function* follow(call: Call<FeedQuery>): AsyncGenerator<string> {
+  const { changes, stopping } = call.ctx;
+  const signal = AbortSignal.any([stopping, call.request.signal]);
+  let after = call.query.after;
+  while (!signal.aborted) {
+    const changed = changes.next;
+    const items = await readSince(call, after);
+    if (items.length === 0) {
+      // Also sent at once when nothing is there yet: it tells the client that the stream stands.
+      yield "\n";
+      await firstOf(changed, signal);
+    } else {
+      after = items.at(-1)!.seq;
+      yield items.map((item) => `${feedLine(item)}\n`).join("");
+    }
+  }
+}
+
+function readSince({ ctx, query }: Call<FeedQuery>, after: number): Promise<SequencedEntry[]> {
+  const thread = query.thread === undefined ? {} : { thread: query.thread };
+  return recordsSince(ctx.instance, { after, limit: query.limit, ...thread });
+}
+
+function feedLine(entry: SequencedEntry): string {
+  return `{"seq":${entry.seq},${envelopeLine(entry).slice(1)}`;
+}
+
+/** Resolves at a change, at a heartbeat, or when the stream has to end. */
+async function firstOf(changed: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const wake = () => resolve();
+  const timer = setTimeout(wake, HEARTBEAT_MS);
+  signal.addEventListener("abort", wake);
+  await Promise.race([promise, changed]);
+  signal.removeEventListener("abort", wake);
+  clearTimeout(timer);
+}

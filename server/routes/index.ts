@@ -1,0 +1,21 @@
+import type { Route } from "../route.ts";
+import { actorRoutes } from "./actors.ts";
+import { bundleRoutes } from "./bundle.ts";
+import { feedRoutes } from "./feed.ts";
+import { identityRoutes } from "./identity.ts";
+import { instanceRoutes } from "./instance.ts";
+import { recordRoutes } from "./records.ts";
+import { threadRoutes } from "./threads.ts";
+import { tokenRoutes } from "./tokens.ts";
+
+/** Everything this instance answers. `openapi.ts` documents exactly these. */
+export const ROUTES: readonly Route[] = [
+  ...instanceRoutes,
+  ...recordRoutes,
+  ...feedRoutes,
+  ...threadRoutes,
+  ...actorRoutes,
+  ...identityRoutes,
+  ...tokenRoutes,
+  ...bundleRoutes,
+];

@@ -1,0 +1,192 @@
+import { existsSync, rmSync } from "node:fs";
+import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
+import { writeFileAtomic } from "../lib/base/atomic_file.ts";
+import { utf8 } from "../lib/base/bytes.ts";
+import { SplError } from "../lib/base/errors.ts";
+import { type HomePaths, homePaths } from "../lib/base/home.ts";
+import { VERSION } from "../lib/base/version.ts";
+import { readBaseUrl } from "../lib/client/config.ts";
+import { makeHome } from "../lib/instance/home.ts";
+import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
+import { HomeLock } from "../lib/instance/lock.ts";
+import { makeApp } from "./app.ts";
+import { BundleJobs } from "./bundle_jobs.ts";
+import { Changes } from "./changes.ts";
+import type { AppContext } from "./context.ts";
+import { listenTcp, listenUnix } from "./listen.ts";
+import { openLog } from "./log.ts";
+import { readSettings, type Settings } from "./settings.ts";
+import { isLoopbackName } from "./stages/host.ts";
+
+/** Requests that are still running this long after the stop are cut. */
+const DRAIN_MS = 5000;
+
+/** What is undefined comes from the home's `config.toml`, else from the defaults. */
+export interface ServeOptions {
+  home: string;
+  host?: string | undefined;
+  /** 0 lets the system choose. */
+  port?: number | undefined;
+  publicUrl?: string | undefined;
+  /** Everyone on this machine has all rights, without a token. */
+  insecureLocalhost?: boolean;
+  /** Publish, push, poll and connect to nothing. */
+  isolated?: boolean;
+  /** The DID's name part, if the instance is made now. */
+  name?: string | undefined;
+  ports?: Partial<Ports>;
+}
+
+export interface RunningServer {
+  instance_did: string;
+  /** The public URL, else the bound address. */
+  url: string;
+  port: number;
+  pid: number;
+  home: string;
+  socket: string;
+  /** Answers everyone that was let in, closes the store and frees the home. May be called again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves the instance in `home`, which is made first where there is none. Order of opening: lock, store, TCP, Unix
+ * socket, `daemon.json`; the other way round when it stops, so that whoever gets the lock finds all of it free.
+ * @throws SplError daemon_running, port_in_use, daemon_failed, usage, and what opening an instance throws
+ */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const paths = homePaths(options.home);
+  const settings = resolveSettings(options, readSettings(paths.config));
+  const undo = new AsyncDisposableStack();
+  try {
+    makeHome(paths);
+    const lock = HomeLock.tryTake(paths) ?? refuseSecond(paths);
+    undo.defer(() => lock.release());
+    const instance = await openInstance(options);
+    undo.defer(() => instance.close());
+    const stopping = new AbortController();
+    const ctx = makeContext(instance, settings, options, stopping.signal);
+    const app = makeApp(ctx);
+
+    const servers: Bun.Server<undefined>[] = [];
+    undo.defer(async () => {
+      stopping.abort();
+      const jobsEnded = ctx.jobs.stop();
+      await Promise.all([jobsEnded, ...servers.map((server) => drain(server, jobsEnded))]);
+      for (const file of [paths.socket, paths.daemon]) rmSync(file, { force: true });
+    });
+    const tcp = listenTcp(app, settings.host, settings.port);
+    servers.push(tcp);
+    const port = tcp.port!;
+    ctx.url = settings.publicUrl ?? `http://${urlHost(settings.host)}:${port}`;
+    servers.push(listenUnix(app, paths.socket));
+    const info: DaemonInfo = { pid: process.pid, url: ctx.url, port, started_at: ctx.startedAt };
+    writeFileAtomic(paths.daemon, utf8(`${JSON.stringify(info)}\n`));
+
+    const { did } = await instance.store.read((reader) => instance.signer(reader));
+    ctx.log("start", { version: VERSION, did, url: ctx.url, pid: process.pid, isolated: ctx.isolated });
+    undo.defer(() => ctx.log("stop", { pid: process.pid }));
+    const running = undo.move();
+    let stopped: Promise<void> | undefined;
+    return {
+      instance_did: did,
+      url: ctx.url,
+      port,
+      pid: process.pid,
+      home: paths.home,
+      socket: paths.socket,
+      stop: () => {
+        stopped ??= running.disposeAsync();
+        return stopped;
+      },
+    };
+  } catch (error) {
+    await undo.disposeAsync();
+    throw error;
+  }
+}
+
+function resolveSettings(options: ServeOptions, file: Settings): Settings {
+  const host = options.host ?? file.host;
+  if (options.insecureLocalhost && !isLoopbackName(host)) {
+    throw new SplError(
+      "usage",
+      `--insecure-localhost does not go with --host ${host}: anyone could do anything`,
+      {
+        hint: "leave out --host, or leave out --insecure-localhost and use tokens",
+      },
+    );
+  }
+  const publicUrl =
+    options.publicUrl === undefined ? file.publicUrl : readBaseUrl(options.publicUrl, "--public-url");
+  return { host, port: options.port ?? file.port, publicUrl };
+}
+
+function refuseSecond({ home, daemon }: HomePaths): never {
+  const info = readDaemonInfo(daemon);
+  const who = info ? ` (pid ${info.pid}, ${info.url})` : "";
+  throw new SplError("daemon_running", `a daemon is running for ${home} already${who}`, {
+    hint: "spl serve --stop ends it",
+    ...(info ? { detail: { pid: info.pid, url: info.url } } : {}),
+  });
+}
+
+async function openInstance({ home, name, ports }: ServeOptions): Promise<Instance> {
+  if (!existsSync(homePaths(home).db)) await initInstance(home, name, ports);
+  const instance = await Instance.open(home, ports);
+  try {
+    const identity = await instance.store.read((reader) => instance.signer(reader));
+    if (name !== undefined && name !== identity.name) {
+      throw new SplError("conflict", `the instance is named ${identity.name}; its DID fixes that`, {
+        hint: "leave out --name",
+      });
+    }
+    await instance.mend();
+    return instance;
+  } catch (error) {
+    await instance.close();
+    throw error;
+  }
+}
+
+function makeContext(
+  instance: Instance,
+  { host, publicUrl }: Settings,
+  { insecureLocalhost = false, isolated = false }: ServeOptions,
+  stopping: AbortSignal,
+): AppContext {
+  const { paths, ports } = instance;
+  const log = openLog(paths.log, ports.clock);
+  const publicName = publicUrl === null ? [] : [new URL(publicUrl).hostname];
+  return {
+    instance,
+    jobs: new BundleJobs(paths.home, log),
+    changes: new Changes(),
+    log,
+    url: publicUrl ?? "",
+    hosts: {
+      restricted: isLoopbackName(host),
+      names: new Set([host.toLowerCase(), ...publicName]),
+      origin: publicUrl === null ? null : new URL(publicUrl).origin,
+    },
+    insecureLocalhost,
+    isolated,
+    startedAt: ports.clock(),
+    stopping,
+  };
+}
+
+/** Stops accepting at once, lets running requests end, and cuts those that do not once the jobs have ended. */
+async function drain(server: Bun.Server<undefined>, jobsEnded: Promise<void>): Promise<void> {
+  const drained = server.stop();
+  await jobsEnded;
+  const { promise: overdue, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, DRAIN_MS);
+  await Promise.race([drained, overdue]);
+  clearTimeout(timer);
+  await server.stop(true);
+}
+
+function urlHost(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,44 @@
+import { SplError } from "../../lib/base/errors.ts";
+import { authenticate } from "../../lib/instance/tokens.ts";
+import type { AppContext } from "../context.ts";
+import { isLoopbackName } from "./host.ts";
+import { Grant, OWNER } from "./scope.ts";
+
+/** How a request came in. */
+export interface Peer {
+  transport: "tcp" | "unix";
+  /** The other end's address, null on a Unix socket. */
+  remote: string | null;
+  /** Lets this request be silent for as long as it likes. */
+  patience?: () => void;
+}
+
+// RFC 6750, section 2.1.
+const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i;
+
+/**
+ * Who is calling. File permissions are the sign-in of the Unix socket; the TCP port takes bearer tokens.
+ * @throws SplError unauthorized
+ */
+export async function signIn(ctx: AppContext, request: Request, peer: Peer): Promise<Grant> {
+  if (peer.transport === "unix") return OWNER;
+  if (ctx.insecureLocalhost && peer.remote !== null && isLoopback(peer.remote)) return OWNER;
+  const header = request.headers.get("authorization");
+  if (header === null) {
+    throw new SplError("unauthorized", "this instance asks for a token", {
+      hint: "spl token save TOKEN keeps one for this URL; SPL_TOKEN passes one",
+    });
+  }
+  const token = BEARER.exec(header)?.[1];
+  const account = token === undefined ? null : await authenticate(ctx.instance, token);
+  if (!account) {
+    throw new SplError("unauthorized", "the token is unknown or has expired", {
+      hint: "ask for a new one and save it with spl token save TOKEN",
+    });
+  }
+  return new Grant(account.name, account.scopes, account.actors);
+}
+
+function isLoopback(address: string): boolean {
+  return isLoopbackName(address.replace(/^::ffff:/, ""));
+}

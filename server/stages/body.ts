@@ -1,0 +1,81 @@
+import type { z } from "zod";
+import { concatBytes } from "../../lib/base/bytes.ts";
+import { SplError } from "../../lib/base/errors.ts";
+import { parseJson } from "../../lib/record/json.ts";
+import type { Call, Route } from "../route.ts";
+
+/** The media type of the request's body, without parameters, lowercase; empty without a body. */
+export function bodyType(request: Request): string {
+  return (request.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+}
+
+/**
+ * Refuses by the headers alone what would be too large or is of no use here.
+ * @throws SplError unsupported_media_type, body_too_large
+ */
+export function checkBody(request: Request, { bodies }: Route): void {
+  if (!bodies) return;
+  const type = bodyType(request);
+  const body = bodies[type];
+  if (!body) {
+    const wanted = Object.keys(bodies).join(" or ");
+    throw new SplError(
+      "unsupported_media_type",
+      `the body must be ${wanted}, not ${type || "of no stated type"}`,
+    );
+  }
+  const length = Number(request.headers.get("content-length") ?? 0);
+  if (body.limit !== null && length > body.limit) throw tooLarge(body.limit);
+}
+
+/**
+ * The chunks of the request's body.
+ * @throws SplError invalid_request when the client goes away in between
+ */
+export async function* bodyChunks(request: Request): AsyncGenerator<Uint8Array> {
+  if (!request.body) return;
+  const reader = request.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error) => {
+        throw new SplError("invalid_request", "the connection ended before the body did", { cause: error });
+      });
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // What was not read is discarded while it comes in, so that even a client that sends all first gets its answer.
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** The whole body, counted while it comes in: the length that a client states is no promise. */
+export async function readBody({ request, route }: Call): Promise<Uint8Array> {
+  const limit = route.bodies?.[bodyType(request)]?.limit ?? 0;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of bodyChunks(request)) {
+    size += chunk.length;
+    if (size > limit) throw tooLarge(limit);
+    chunks.push(chunk);
+  }
+  return concatBytes(...chunks);
+}
+
+/** @throws SplError invalid_json, invalid_request, body_too_large */
+export async function readJson<T extends z.ZodType>(call: Call, schema: T): Promise<z.output<T>> {
+  return parseWith(schema, parseJson(await readBody(call)));
+}
+
+/** @throws SplError invalid_request naming the first member that is wrong */
+export function parseWith<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const where = issue!.path.join(".");
+  throw new SplError("invalid_request", where ? `${where}: ${issue!.message}` : issue!.message);
+}
+
+function tooLarge(limit: number): SplError {
+  return new SplError("body_too_large", `the body is larger than ${limit} bytes`, { detail: { limit } });
+}
