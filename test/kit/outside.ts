@@ -3,17 +3,17 @@ import { ZstdCodec } from "zstd-codec";
 /** Programs and libraries that know nothing of this project, as judges of its files. */
 
 /**
- * Runs a program to its end and gives what it printed.
+ * Runs a program to its end and gives its standard output.
  * @throws Error when it fails or says anything on stderr
  */
-export function outside(command: string[], options: { cwd?: string; stdin?: Uint8Array } = {}): string {
+export function outside(command: string[], options: { cwd?: string; stdin?: Uint8Array } = {}): Buffer {
   const { cwd, stdin } = options;
   const done = Bun.spawnSync(command, {
     ...(cwd && { cwd }),
     ...(stdin && { stdin }),
     env: { ...Bun.env, LC_ALL: "C" },
   });
-  if (done.success && done.stderr.length === 0) return done.stdout.toString();
+  if (done.success && done.stderr.length === 0) return done.stdout;
   throw new Error(`${command.join(" ")}: exit ${done.exitCode}: ${done.stderr}`);
 }
 
