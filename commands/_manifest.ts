@@ -13,5 +13,5 @@ export function manifestLines(manifest: Manifest): string {
     ["records root:", manifest.records_root],
     ["bundle sha256:", manifest.bundle_sha256],
   ];
-  return rows.map(([name, value]) => `  ${name.padEnd(14)} ${value}\n`).join("");
+  return rows.map(([name, value]) => `  ${name.padEnd(17)} ${value}\n`).join("");
 }
