@@ -1,5 +1,5 @@
 import { isoTime } from "../lib/base/clock.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
+import { type Fact, renderFacts } from "../lib/ui/facts.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
 
@@ -10,24 +10,21 @@ const command = defineSpl({
   examples: ["spl status", "spl status -o json", "SPL_SERVE_URL=https://myteam.example.com spl status"],
   run: async (ctx, { url }) => {
     const status = await connect(ctx, { url }).status();
-    const rows: [string, string | number][] = [
-      ["instance_did:", status.instance_did],
-      ["state:", status.state],
-      ["records:", status.records],
-      ["threads:", status.threads],
-      ["forks:", status.forks],
-      ["digest:", status.digest],
-      ["epoch:", `${status.epoch} (${isoTime(status.epoch)})`],
-      ["url:", status.url],
-      ["home:", status.home],
-      ["pid:", status.pid],
-      ["uptime:", `${status.uptime_s} s`],
-      ["version:", status.version],
+    const facts: Fact[] = [
+      ["instance_did", status.instance_did],
+      ["state", status.state],
+      ["records", status.records],
+      ["threads", status.threads],
+      ["forks", status.forks],
+      ["digest", status.digest],
+      ["epoch", `${status.epoch} (${isoTime(status.epoch)})`],
+      ["url", status.url],
+      ["home", status.home],
+      ["pid", status.pid],
+      ["uptime", `${status.uptime_s} s`],
+      ["version", status.version],
     ];
-    await printResult(ctx, status, () => {
-      const facts = rows.map(([name, value]) => `  ${name.padEnd(13)} ${safeText(String(value))}\n`).join("");
-      return `${ctx.style.green("✓ healthy")}\n${facts}`;
-    });
+    await printResult(ctx, status, () => `${ctx.style.green("✓ healthy")}\n${renderFacts(facts)}`);
   },
 });
 

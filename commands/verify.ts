@@ -1,7 +1,8 @@
 import { inspectBundle } from "../lib/instance/inspect.ts";
+import { type Fact, renderFacts } from "../lib/ui/facts.ts";
 import { decryptArgs, readBundleFile } from "./_bundle_file.ts";
 import { defineSpl, printResult, runAlone } from "./_kit.ts";
-import { manifestLines } from "./_manifest.ts";
+import { manifestFacts } from "./_manifest.ts";
 
 const command = defineSpl({
   name: "verify",
@@ -24,12 +25,8 @@ const command = defineSpl({
       },
     });
     const result = { signature: "valid", digest, ...manifest };
-    await printResult(
-      ctx,
-      result,
-      () =>
-        `✓ Bundle verified\n  signature:     valid\n${manifestLines(manifest)}  digest:        ${digest}\n`,
-    );
+    const facts: Fact[] = [["signature", "valid"], ...manifestFacts(manifest), ["digest", digest]];
+    await printResult(ctx, result, () => `✓ Bundle verified\n${renderFacts(facts)}`);
   },
 });
 

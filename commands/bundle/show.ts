@@ -1,8 +1,9 @@
 import { SplError } from "../../lib/base/errors.ts";
 import { readBundle } from "../../lib/bundle/read.ts";
+import { renderFacts } from "../../lib/ui/facts.ts";
 import { decryptArgs, readBundleFile } from "../_bundle_file.ts";
 import { defineSpl, printResult, runAlone } from "../_kit.ts";
-import { manifestLines } from "../_manifest.ts";
+import { manifestFacts } from "../_manifest.ts";
 
 const command = defineSpl({
   name: "bundle show",
@@ -13,7 +14,7 @@ const command = defineSpl({
   run: async (ctx, { file, decryptKey }) => {
     for await (const event of readBundle(readBundleFile(ctx, file, { decryptKey }), {})) {
       if (event.kind !== "manifest") continue;
-      return printResult(ctx, event.manifest, () => `${file}\n${manifestLines(event.manifest)}`);
+      return printResult(ctx, event.manifest, () => `${file}\n${renderFacts(manifestFacts(event.manifest))}`);
     }
     throw new SplError("bundle_malformed", "bundle malformed: it holds no manifest");
   },

@@ -1,3 +1,4 @@
+import { type Fact, renderFacts } from "../../lib/ui/facts.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
 
@@ -9,11 +10,11 @@ const command = defineSpl({
   examples: ["spl identity show", "spl identity show -o json"],
   run: async (ctx, { url }) => {
     const identity = await connect(ctx, { url }).identity();
-    await printResult(
-      ctx,
-      identity,
-      () => `${identity.did}\n  public key: ${identity.public_key}\n  epoch:      ${identity.epoch}\n`,
-    );
+    const facts: Fact[] = [
+      ["public key", identity.public_key],
+      ["epoch", identity.epoch],
+    ];
+    await printResult(ctx, identity, () => `${identity.did}\n${renderFacts(facts)}`);
   },
 });
 

@@ -1,3 +1,4 @@
+import { type Fact, renderFacts } from "../../lib/ui/facts.ts";
 import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
@@ -11,20 +12,19 @@ const command = defineSpl({
     const envelope = await connect(ctx, { url }).record(id);
     await printResult(ctx, envelope, () => {
       const { record, signer, sig } = envelope;
-      const rows = [
-        ["thread:", record.thread],
-        ["actor:", record.actor],
-        ["act:", record.act],
-        ["clock:", String(record.clock)],
-        ["data_type:", record.data_type],
-        ...record.parents.map((parent) => ["parent:", parent]),
-        ["judged_by:", record.judged_by ?? "-"],
-        ["signer:", signer],
-        ["sig:", sig],
+      const facts: Fact[] = [
+        ["thread", record.thread],
+        ["actor", record.actor],
+        ["act", record.act],
+        ["clock", record.clock],
+        ["data_type", record.data_type],
+        ...record.parents.map((parent): Fact => ["parent", parent]),
+        ["judged_by", record.judged_by ?? "-"],
+        ["signer", signer],
+        ["sig", sig],
       ];
-      const facts = rows.map(([name, value]) => `  ${name!.padEnd(10)} ${safeText(value!)}\n`).join("");
       const body = JSON.stringify(record.body, null, 2).split("\n");
-      return `${id}\n${facts}  body:\n${body.map((line) => `    ${safeText(line)}\n`).join("")}`;
+      return `${id}\n${renderFacts(facts)}  body:\n${body.map((line) => `    ${safeText(line)}\n`).join("")}`;
     });
   },
 });
