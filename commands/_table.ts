@@ -21,6 +21,9 @@ export const COMMANDS: readonly Section[] = [
     title: "Run an instance",
     commands: {
       init: () => import("./init.ts"),
+      serve: () => import("./serve.ts"),
+      start: () => import("./start.ts"),
+      stop: () => import("./stop.ts"),
       status: () => import("./status.ts"),
       doctor: () => import("./doctor.ts"),
     },

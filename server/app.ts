@@ -33,7 +33,7 @@ export function makeApp(ctx: AppContext): App {
       if (route.patient) peer.patience?.();
       const answerType = negotiate(request.headers.get("accept"), offeredBy(route));
       const call: Call = { ctx, request, url, route, params, query, grant, answerType };
-      response = withoutBodyForHead(request, await route.handle(call));
+      response = await withoutBodyForHead(request, await route.handle(call));
     } catch (error) {
       response = problemResponse(error, ctx.log);
     }
@@ -65,9 +65,9 @@ function offeredBy({ answers }: Route): string[] {
   return Object.keys(Object.values(answers)[0]!);
 }
 
-function withoutBodyForHead(request: Request, response: Response): Response {
+async function withoutBodyForHead(request: Request, response: Response): Promise<Response> {
   if (request.method !== "HEAD") return response;
-  response.body?.cancel();
+  await response.body?.cancel();
   return new Response(null, { status: response.status, headers: response.headers });
 }
 

@@ -9,10 +9,12 @@ import type { Log } from "./log.ts";
 /** Each running export holds a snapshot and a thread. */
 const MAX_EXPORTS = 4;
 
+type ByteIterator = Required<Pick<AsyncIterator<Uint8Array, undefined, undefined>, "next" | "return">>;
+
 export interface ExportJob {
   manifest: Manifest;
   /** To be read to the end or given up with `return`, which frees the snapshot. */
-  chunks: AsyncGenerator<Uint8Array>;
+  chunks: ByteIterator;
 }
 
 export interface ImportJob {
@@ -34,7 +36,7 @@ export class BundleJobs {
   ) {}
 
   /** @throws SplError store_busy, and what `exportBundle` throws before its first byte */
-  async export(options: ExportOptions): Promise<ExportJob> {
+  async startExport(options: ExportOptions): Promise<ExportJob> {
     if (this.#exports >= MAX_EXPORTS) {
       throw new SplError("store_busy", `${MAX_EXPORTS} exports are running already`, {
         hint: "wait for one of them to end and try again",
@@ -52,7 +54,7 @@ export class BundleJobs {
    * Imports what `input` yields. A failing input, such as a client that went away, ends the job and leaves nothing.
    * @throws SplError import_running
    */
-  import(input: AsyncIterable<Uint8Array>, options: ImportOptions): ImportJob {
+  startImport(input: AsyncIterable<Uint8Array>, options: ImportOptions): ImportJob {
     if (this.#importing) {
       throw new SplError("import_running", "an import is running already", {
         hint: "wait for it to end and try again",
@@ -121,12 +123,16 @@ class BundleWorker {
     }
   }
 
-  async *chunks(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* this.#input;
-    } finally {
-      this.abort(new SplError("invalid_request", "the connection ended before the bundle did"));
-    }
+  chunks(): ByteIterator {
+    const received = this.#input[Symbol.asyncIterator]();
+    return {
+      next: () => received.next(),
+      // A generator's own `return` would do nothing before its first `next`, and wait during one.
+      return: async () => {
+        this.abort(new SplError("invalid_request", "the connection ended before the bundle did"));
+        return { done: true, value: undefined };
+      },
+    };
   }
 
   /** Asks the worker to end early; without effect when it is past that. */

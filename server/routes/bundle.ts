@@ -31,7 +31,7 @@ export const bundleRoutes: Route[] = [
     async handle({ ctx, query, grant }) {
       const { compression, identity, carry_tokens: carryTokens } = query;
       if (identity !== "none" || carryTokens) grant.require("admin");
-      const { manifest, chunks } = await ctx.jobs.export({ compression, identity, carryTokens });
+      const { manifest, chunks } = await ctx.jobs.startExport({ compression, identity, carryTokens });
       ctx.log("export", { account: grant.account, records: manifest.record_count, identity });
       return streamed(ctx, chunks, {
         "content-type": BUNDLE_TYPE,
@@ -56,7 +56,7 @@ export const bundleRoutes: Route[] = [
     bodies: { [BUNDLE_TYPE]: { limit: null, shape: null } },
     answers: { 200: { [JSON_TYPE]: ImportSummary, [NDJSON_TYPE]: ImportEvent } },
     async handle({ ctx, request, query, answerType }) {
-      const job = ctx.jobs.import(bodyChunks(request), {
+      const job = ctx.jobs.startImport(bodyChunks(request), {
         dryRun: query.dry_run,
         forceOverwrite: query.force_overwrite,
         keepIdentity: query.keep_identity,

@@ -1,0 +1,141 @@
+import { SplError } from "../lib/base/errors.ts";
+import { defaultHome } from "../lib/base/home.ts";
+import { safeText } from "../lib/ui/safe_text.ts";
+import { startDaemon, stopDaemon } from "./_daemon.ts";
+import { type ArgValues, type Context, defineSpl, printResult, runAlone } from "./_kit.ts";
+
+/** Arguments of an instance that is about to run. */
+export const serveArgs = {
+  host: { type: "string", valueHint: "ADDRESS", description: "address to listen on (else 127.0.0.1)" },
+  port: {
+    type: "string",
+    valueHint: "PORT",
+    description: "port to listen on, 0 for any free one (else 9100)",
+  },
+  publicUrl: {
+    type: "string",
+    valueHint: "URL",
+    description: "where others reach this instance, if not at the address it listens on",
+  },
+  insecureLocalhost: {
+    type: "boolean",
+    description: "let everyone on this machine do anything over TCP, without a token",
+  },
+  isolated: { type: "boolean", description: "connect to nobody: for drills and rehearsals" },
+  name: {
+    type: "string",
+    valueHint: "NAME",
+    description: "the DID's name part, if the instance is new (else local)",
+  },
+} as const;
+
+type ServeArgs = ArgValues<typeof serveArgs>;
+
+const command = defineSpl({
+  name: "serve",
+  summary: "Run the instance of this home; make it first if there is none",
+  description:
+    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port and public_url.",
+  args: {
+    daemon: { type: "boolean", description: "run in the background; return once it answers" },
+    stop: { type: "boolean", description: "end the daemon of this home; nothing to do is no error" },
+    ...serveArgs,
+  },
+  examples: [
+    "spl serve --daemon",
+    "spl serve --stop",
+    "spl serve --host 0.0.0.0 --public-url https://box.example.com",
+  ],
+  run: (ctx, args) => {
+    if (args.stop) {
+      const others = ["daemon", ...Object.keys(serveArgs)] as (keyof typeof args)[];
+      if (others.some((name) => args[name] !== undefined && args[name] !== false)) {
+        throw new SplError("usage", "--stop goes with no other flag");
+      }
+      return stop(ctx);
+    }
+    return args.daemon ? start(ctx, args) : foreground(ctx, args);
+  },
+});
+
+async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
+  const port = readPort(args.port);
+  // Asked for before anything is opened, so that an early signal ends it in order as well.
+  const { signal } = ctx;
+  await warn(ctx, args);
+  const { serve } = await import("../server/serve.ts");
+  const running = await serve({ ...args, port, home: defaultHome(ctx.env) });
+  try {
+    const { stop: _, ...facts } = running;
+    await printResult(ctx, facts, () => describe(facts));
+    await aborted(signal);
+  } finally {
+    await running.stop();
+  }
+}
+
+/** Runs the instance in the background. */
+export async function start(ctx: Context, args: ServeArgs): Promise<void> {
+  readPort(args.port);
+  await warn(ctx, args);
+  const { url, instance_did, pid, home } = await startDaemon(defaultHome(ctx.env), flagsOf(args), ctx.env);
+  const facts = { url, instance_did, pid, home };
+  await printResult(ctx, facts, () => describe(facts));
+}
+
+/** Ends the daemon. That none runs is what was asked for, and no error. */
+export async function stop(ctx: Context): Promise<void> {
+  const home = defaultHome(ctx.env);
+  const pid = await stopDaemon(home);
+  await printResult(ctx, { stopped: pid !== null, pid, home }, () =>
+    pid === null ? `no daemon is running for ${safeText(home)}\n` : `✓ stopped (pid ${pid})\n`,
+  );
+}
+
+function describe(facts: { url: string; instance_did: string; pid: number; home: string }): string {
+  return `✓ serving ${safeText(facts.instance_did)}
+  url:  ${safeText(facts.url)}
+  home: ${safeText(facts.home)}
+  pid:  ${facts.pid}
+`;
+}
+
+async function warn(ctx: Context, { insecureLocalhost }: ServeArgs): Promise<void> {
+  if (ctx.env.SPL_SERVE_URL) {
+    await ctx.err.line(
+      "SPL_SERVE_URL is set; spl serve ignores it and runs the instance of this machine's home",
+    );
+  }
+  if (insecureLocalhost) {
+    await ctx.err.line(
+      "warning: --insecure-localhost: everyone on this machine can do anything with this instance",
+    );
+  }
+}
+
+function readPort(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65535) return port;
+  throw new SplError("usage", `--port ${text} is no port`, { hint: "a number from 0 to 65535" });
+}
+
+/** The flags as they were typed, for the process that will serve. */
+function flagsOf({ host, port, publicUrl, insecureLocalhost, isolated, name }: ServeArgs): string[] {
+  const values = { host, port, "public-url": publicUrl, name };
+  const switches = { "insecure-localhost": insecureLocalhost, isolated };
+  return [
+    ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}=${value}`])),
+    ...Object.entries(switches).flatMap(([flag, on]) => (on ? [`--${flag}`] : [])),
+  ];
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  else signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}
+
+export default command;
+if (import.meta.main) await runAlone(command);
