@@ -41,7 +41,7 @@ export function toStream(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint
   });
 }
 
-export interface Peeked {
+interface Peeked {
   /** The first `length` bytes, or all of a shorter source. */
   head: Uint8Array;
   /** Everything, from the first byte. Its `return` closes the source, also before anything was read. */

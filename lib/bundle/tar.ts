@@ -9,7 +9,7 @@ import { PRIVATE_KEY } from "./members.ts";
  * `--format=ustar --numeric-owner --owner=0 --group=0 --mtime=@0 --blocking-factor=1`.
  */
 
-export const BLOCK = 512;
+const BLOCK = 512;
 const NAME_BYTES = 100;
 const PREFIX = 345;
 const PREFIX_BYTES = 155;
