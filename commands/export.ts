@@ -92,6 +92,7 @@ function checkFlags({
   const conflicts: [boolean, string][] = [
     [!identity && identityOnly, "--no-identity and --identity-only exclude each other"],
     [!identity && carryTokens, "--carry-tokens needs the identity; leave out --no-identity"],
+    [identityOnly && carryTokens, "--identity-only and --carry-tokens exclude each other"],
     [encryptTo !== undefined && passphrase, "--encrypt-to and --passphrase exclude each other"],
     [offline && url !== undefined, "--offline reads this machine's home; leave out --url"],
     [

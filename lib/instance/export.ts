@@ -1,4 +1,5 @@
 import { toHex } from "../base/bytes.ts";
+import { SplError } from "../base/errors.ts";
 import type { AccountLine, BundleSource, TokenLine, WrittenBundle } from "../bundle/types.ts";
 import { writeBundle } from "../bundle/write.ts";
 import type { Reader } from "../store/types.ts";
@@ -60,6 +61,11 @@ async function bundleSource(
   { identity, carryTokens }: ExportOptions,
 ): Promise<BundleSource> {
   const bare = identity === "only";
+  if (bare && carryTokens) {
+    throw new SplError("usage", "tokens cannot be carried without their accounts", {
+      hint: "leave out --carry-tokens or --identity-only",
+    });
+  }
   const folds = await foldReserved(reader, did);
   const signers = bare ? [] : await collect(reader.signers());
   const accounts = (await reader.accounts()).filter((account) => account.kind === "service");
