@@ -95,6 +95,7 @@ describe("did:key has one spelling", () => {
     ["another base", `did:key:m${multibase.slice(1)}`],
     ["a character that base58 lacks", `${did.slice(0, -1)}0`],
     ["no multicodec", spell(publicKey)],
+    ["a multicodec that begins alike", spell(Uint8Array.of(0xed, 0x00), publicKey)],
     ["X25519", spell(Uint8Array.of(0xec, 0x01), publicKey)],
     ["a longer varint", spell(Uint8Array.of(0xed, 0x81, 0x00), publicKey)],
     ["a key of small order", spell(prefix, IDENTITY_POINT)],

@@ -117,6 +117,7 @@ describe("values that a field may not have", () => {
     [{ body: "text" }, "body must be a JSON object"],
     [{ body: nest(65) }, "body has at most 64 nested levels"],
     [{ body: bodyOf(MAX_BODY_BYTES + 1) }, "body has at most 1048576 canonical bytes, not 1048577"],
+    [{ body: { "": "\u0001".repeat(174_762) } }, "body has at most 1048576 canonical bytes, not 1048579"],
     [{ body: { n: Number.NaN } }, "body holds NaN, which is no JSON value"],
     [{ body: { n: undefined } }, "body holds undefined, which is no JSON value"],
     [{ body: { n: Symbol("n") } }, "body holds Symbol(n), which is no JSON value"],
