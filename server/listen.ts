@@ -21,6 +21,8 @@ export function listenTcp(app: App, host: string, port: number): Bun.Server<unde
       idleTimeout: IDLE_S,
       hostname: host,
       port,
+      // Outside development Bun would share the port with another daemon, and requests would reach either.
+      reusePort: false,
       fetch: (request, server) =>
         app(request, {
           transport: "tcp",
@@ -56,7 +58,7 @@ export function listenUnix(app: App, path: string): Bun.Server<undefined> {
   if (length > MAX_SOCKET_PATH) {
     throw new SplError(
       "usage",
-      `the socket path ${path} has ${length} bytes; the system allows ${MAX_SOCKET_PATH}`,
+      `the socket path ${path} has ${length} bytes, the system allows ${MAX_SOCKET_PATH}`,
       {
         hint: "set SYNCROPEL_HOME to a shorter path",
       },
