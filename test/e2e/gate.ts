@@ -47,7 +47,7 @@ async function portrait(box: Box) {
     threads,
     pairs: await box.json("federation", "list"),
     actors: await box.json("actor", "list"),
-    records: first === undefined ? "" : Bun.hash(await box.ok("thread", "records", first)),
+    records: first === undefined ? "" : Bun.hash(await box.ok("thread", "records", first)).toString(),
   };
 }
 

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type RunResult, runSpl, ScratchHome } from "./spl.ts";
 
@@ -46,6 +47,7 @@ export class Box implements AsyncDisposable {
   /** Emits one object a line. */
   async emit(lines: Iterable<object>): Promise<void> {
     const path = this.file("emit.ndjson");
+    rmSync(path, { force: true });
     const sink = Bun.file(path).writer();
     for (const line of lines) sink.write(`${JSON.stringify(line)}\n`);
     await sink.end();

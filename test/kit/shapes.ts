@@ -49,12 +49,12 @@ export const SHAPES: Shape[] = [
 async function fillForks(box: Box): Promise<void> {
   await box.emit(records(6, 2, (i) => `before ${i}`));
   await using twin = await Box.serving();
-  await box.ok("export", "--out", box.file("twin.tar"));
-  await twin.ok("import", box.file("twin.tar"));
+  await box.ok("export", "--out", box.file("to-twin.tar"));
+  await twin.ok("import", box.file("to-twin.tar"));
   await twin.emit(records(6, 2, (i) => `there ${i}`));
   await box.emit(records(6, 2, (i) => `here ${i}`));
-  await twin.ok("export", "--out", box.file("back.tar"));
-  await box.ok("import", box.file("back.tar"), "--force-overwrite");
+  await twin.ok("export", "--out", box.file("from-twin.tar"));
+  await box.ok("import", box.file("from-twin.tar"), "--force-overwrite");
   const { forks } = await box.json<{ forks: number }>("status");
   if (forks === 0) throw new Error("the shape holds no fork");
 }
