@@ -9,6 +9,9 @@ import type { Writer } from "../store/types.ts";
 import type { Instance, Signer } from "./instance.ts";
 import type { EmissionDefaults, Emitted } from "./types.ts";
 
+/** Records after which a long batch lets the event loop go on: some 10 ms. */
+const BREATH = 100;
+
 /** A thread while a batch is added to it: what the next record is assigned. */
 interface OpenThread {
   clock: number;
@@ -36,6 +39,11 @@ export function emit(
         results.push(await batch.add({ ...emission, actor: emission.actor ?? defaults.actor }));
       } catch (error) {
         throw error instanceof SplError ? error.retold({ detail: { index } }) : error;
+      }
+      if (index % BREATH === BREATH - 1) {
+        await batch.flush();
+        // The writer stays ours; readers and other requests get their turn.
+        await new Promise(setImmediate);
       }
     }
     await batch.flush();
