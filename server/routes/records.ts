@@ -131,7 +131,13 @@ function locating<T>(line: Line, read: () => T): T {
 
 function located(error: unknown, { number }: Line): unknown {
   if (!(error instanceof SplError)) return error;
-  return error.retold({ message: `line ${number}: ${error.message}`, detail: { line: number } });
+  const { code, message, hint, detail, cause } = error;
+  const { index: _, ...facts } = detail ?? {};
+  return new SplError(code, `line ${number}: ${message}`, {
+    ...(hint === undefined ? {} : { hint }),
+    detail: { ...facts, line: number },
+    cause,
+  });
 }
 
 function withCommitted(error: SplError, committed: number): SplError {
