@@ -107,38 +107,25 @@ export class SqliteReader implements Reader {
     }
   }
 
-  /** Threads by name, each along its primary key: nothing is sorted and nothing is joined. */
-  async *#inBundleOrder<Row, Out>(
+  /**
+   * All records, threads by name, each along its primary key. CROSS JOIN fixes the order of the loops, so that
+   * nothing is sorted.
+   */
+  #inBundleOrder<Row extends { no: number }, Out>(
     columns: string,
     map: (thread: string, row: Row) => Out,
   ): AsyncIterable<Out[]> {
-    const statement = this.db.prepare(
-      `SELECT ${columns} FROM records r WHERE r.thread = ? ORDER BY clock, actor, id`,
-    );
-    const threads = this.#batches(
-      "SELECT no, thread FROM threads ORDER BY thread",
+    const name = this.db.prepare<{ thread: string }, [number]>("SELECT thread FROM threads WHERE no = ?");
+    let thread = { no: -1, name: "" };
+    return this.#batches(
+      `SELECT t.no, ${columns} FROM threads t CROSS JOIN records r ON r.thread = t.no
+       ORDER BY t.thread, r.clock, r.actor, r.id`,
       [],
-      (row) => row as ThreadNumber,
+      (row: Row) => {
+        if (row.no !== thread.no) thread = { no: row.no, name: name.get(row.no)!.thread };
+        return map(thread.name, row);
+      },
     );
-    try {
-      let batch: Out[] = [];
-      for await (const page of threads) {
-        for (const { no, thread } of page) {
-          for (const row of statement.iterate(no)) {
-            batch.push(map(thread, row as Row));
-            if (batch.length === BATCH) {
-              yield batch;
-              batch = [];
-            }
-          }
-        }
-      }
-      if (batch.length > 0) yield batch;
-    } catch (error) {
-      throw storeError(this.path, error);
-    } finally {
-      statement.finalize();
-    }
   }
 
   async totals(): Promise<Totals> {
@@ -217,7 +204,7 @@ export class SqliteReader implements Reader {
   entryHeads(): AsyncIterable<EntryHead[]> {
     return this.#inBundleOrder(
       `${COLUMNS}, length(r.canonical) AS size`,
-      (thread, row: HeadColumns & { size: number }): EntryHead => ({
+      (thread, row: HeadColumns & { no: number; size: number }): EntryHead => ({
         ...this.#head(thread, row),
         size: row.size,
       }),
@@ -225,7 +212,7 @@ export class SqliteReader implements Reader {
   }
 
   entries(): AsyncIterable<Entry[]> {
-    return this.#inBundleOrder(`${COLUMNS}, r.canonical`, (thread, row: EntryColumns) =>
+    return this.#inBundleOrder(`${COLUMNS}, r.canonical`, (thread, row: EntryColumns & { no: number }) =>
       this.#entry(thread, row),
     );
   }
@@ -312,11 +299,6 @@ export class SqliteReader implements Reader {
       .all(after, limit)
       .map((row) => ({ ...row, detail: JSON.parse(row.detail) }));
   }
-}
-
-interface ThreadNumber {
-  no: number;
-  thread: string;
 }
 
 const TOKEN_COLUMNS =
