@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { parse } from "smol-toml";
 import { z } from "zod";
 import { fileError, SplError, systemCode } from "../lib/base/errors.ts";
+import { parseToml } from "../lib/base/toml.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 
 /** What belongs to this host and never travels: the home's `config.toml`. Flags of `spl serve` come before it. */
@@ -47,13 +47,5 @@ function readToml(path: string): unknown {
     if (systemCode(error) === "ENOENT") return {};
     throw fileError(error, "read", path);
   }
-  try {
-    return parse(text);
-  } catch (error) {
-    const [reason] = (error instanceof Error ? error.message : String(error)).split("\n");
-    throw new SplError("usage", `${path} is not TOML: ${reason}`, {
-      hint: "mend it with an editor",
-      cause: error,
-    });
-  }
+  return parseToml(text, path);
 }

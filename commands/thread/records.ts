@@ -1,4 +1,5 @@
 import type { Envelope } from "../../lib/api/wire.ts";
+import { textLines } from "../../lib/base/lines.ts";
 import { safeText } from "../../lib/ui/safe_text.ts";
 import { isTerminal } from "../../lib/ui/terminal.ts";
 import { type Context, defineSpl, runAlone, targetArgs } from "../_kit.ts";
@@ -52,16 +53,6 @@ async function asArray(ctx: Context, chunks: AsyncIterable<Uint8Array>): Promise
     before = ",\n";
   }
   await ctx.out.write(before === "[" ? "[]\n" : "]\n");
-}
-
-async function* textLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of chunks) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = parts.pop()!;
-    for (const part of parts) if (part !== "") yield part;
-  }
 }
 
 export default command;

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { parse } from "smol-toml";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { fromUtf8, utf8 } from "../base/bytes.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
+import { parseToml } from "../base/toml.ts";
 
 /** Settings of the command line, apart from any instance (spec, section 6). Null where nothing is set. */
 export interface Config {
@@ -113,18 +113,6 @@ function readConfig(text: string, path: string): Config {
     config[known] = READERS[known](value, `${known} in ${path}`);
   }
   return config;
-}
-
-function parseToml(text: string, path: string): Record<string, unknown> {
-  try {
-    return parse(text);
-  } catch (error) {
-    const [reason] = (error instanceof Error ? error.message : String(error)).split("\n");
-    throw new SplError("usage", `${path} is not TOML: ${reason}`, {
-      hint: "mend it with an editor",
-      cause: error,
-    });
-  }
 }
 
 function appendLine(text: string, key: ConfigKey, value: string | null): string {

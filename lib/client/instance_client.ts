@@ -20,6 +20,7 @@ import type {
   ThreadSummary,
 } from "../api/wire.ts";
 import { SplError } from "../base/errors.ts";
+import { textLines } from "../base/lines.ts";
 import { HttpClient } from "./http.ts";
 import type { Target } from "./target.ts";
 
@@ -103,7 +104,7 @@ export class InstanceClient {
       accept: NDJSON_TYPE,
       signal,
     });
-    for await (const line of lines(intact(response, "the stream"))) yield JSON.parse(line) as FeedEntry;
+    for await (const line of textLines(intact(response, "the stream"))) yield JSON.parse(line) as FeedEntry;
   }
 
   /** The manifest is known before the first byte of the bundle arrives. */
@@ -131,7 +132,7 @@ export class InstanceClient {
       accept: NDJSON_TYPE,
       body: { type: BUNDLE_TYPE, stream: bundle },
     });
-    for await (const line of lines(intact(response, "the import's answer"))) {
+    for await (const line of textLines(intact(response, "the import's answer"))) {
       const event = JSON.parse(line) as ImportEvent;
       if (event.event === "problem") throw fromProblem(event.problem)!;
       if (event.event === "verified") {
@@ -167,16 +168,5 @@ async function* intact(response: Response, what: string): AsyncGenerator<Uint8Ar
       hint: "run the same command again",
       cause,
     });
-  }
-}
-
-/** Lines without their ends; empty ones, signs of life, are left out. */
-async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of chunks) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = parts.pop()!;
-    for (const part of parts) if (part !== "") yield part;
   }
 }
