@@ -166,6 +166,7 @@ test("an early refusal does not wait for the rest of the upload", async () => {
   let sent = 0;
   const upload = new ReadableStream<Uint8Array>({
     pull: (controller) => {
+      if (sent >= bundle.length) return controller.close();
       controller.enqueue(bundle.slice(sent, sent + piece));
       sent += piece;
     },
@@ -173,20 +174,6 @@ test("an early refusal does not wait for the rest of the upload", async () => {
   const response = await importing(target, upload);
   expect(await response.json()).toMatchObject({ code: "store_not_empty" });
   expect(sent).toBeLessThan(bundle.length / 2);
-});
-
-test("a client that reads slowly holds the export back instead of filling memory", async () => {
-  await using app = await filled(40, 1_000_000);
-  const response = await app.call("/v1/export?compression=none");
-  const reader = response.body!.getReader();
-  await reader.read();
-  const before = process.memoryUsage().rss;
-  // Everything else goes on meanwhile, and the worker has had every chance to run ahead.
-  for (let i = 0; i < 200; i++) expect((await app.call("/health")).status).toBe(200);
-  expect(process.memoryUsage().rss - before).toBeLessThan(25_000_000);
-  let bytes = 0;
-  for (let part = await reader.read(); !part.done; part = await reader.read()) bytes += part.value.length;
-  expect(bytes).toBeGreaterThan(35_000_000);
 });
 
 test("exports that are given up free their place, read or not", async () => {
