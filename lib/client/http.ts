@@ -123,8 +123,9 @@ async function refusal(response: Response, { url }: Target): Promise<SplError> {
   if (response.headers.get("content-type")?.startsWith(PROBLEM_TYPE)) {
     const error = fromProblem(await response.json().catch(() => null));
     if (error) return error;
+  } else {
+    await response.body?.cancel();
   }
-  await response.body?.cancel();
   return new SplError(
     "unreachable",
     `${url} answers with status ${response.status}, not as an instance of spl would`,
