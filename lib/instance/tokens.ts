@@ -1,4 +1,4 @@
-import { toBase64Url, utf8 } from "../base/bytes.ts";
+import { toBase64Url, toHex, utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
 import type { Account } from "../store/types.ts";
@@ -98,8 +98,23 @@ export async function authenticate(instance: Instance, token: string): Promise<A
   const found = await instance.store.read((reader) => reader.token(hash));
   const now = instance.ports.clock();
   if (!found || (found.token.expiresAt !== null && found.token.expiresAt <= now)) return null;
-  if (now - (found.token.lastUsedAt ?? 0) >= TOUCH_MS) {
-    await instance.store.transact((writer) => writer.touchToken(hash, now));
-  }
+  if (now - (found.token.lastUsedAt ?? 0) >= TOUCH_MS) noteUse(instance, hash, now);
   return found.account;
+}
+
+/** Tokens whose use is being written down, so that a busy store gathers one note of each. */
+const noting = new Set<string>();
+
+/**
+ * Not awaited: an import that commits holds the writer for seconds, and nobody should wait for the note of his
+ * own use. One that fails is made again by the next request.
+ */
+function noteUse(instance: Instance, hash: Uint8Array, now: number): void {
+  const key = toHex(hash);
+  if (noting.has(key)) return;
+  noting.add(key);
+  instance.store
+    .transact((writer) => writer.touchToken(hash, now))
+    .catch(() => undefined)
+    .finally(() => noting.delete(key));
 }

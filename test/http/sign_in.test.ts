@@ -169,3 +169,18 @@ test("an instance that is bound to other addresses answers to any name, and to i
   });
   expect(foreign.status).toBe(403);
 });
+
+test("a token signs in while an import holds the writer, and its use is written down after", async () => {
+  await using app = await TestApp.open();
+  const token = await app.token(["records:read"]);
+  const { store } = app.ctx.instance;
+  const held = Promise.withResolvers<void>();
+  const writing = store.transact(() => held.promise);
+  for (let i = 0; i < 3; i++) expect((await app.call("/v1/status", { token })).status).toBe(200);
+  const uses = () => store.read((reader) => reader.tokens());
+  expect(await uses()).toMatchObject([{ lastUsedAt: null }]);
+  held.resolve();
+  await writing;
+  await store.transact(() => undefined);
+  expect(await uses()).toMatchObject([{ lastUsedAt: expect.any(Number) }]);
+});
