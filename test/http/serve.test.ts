@@ -2,60 +2,12 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { homePaths } from "../../lib/base/home.ts";
-import { type RunningServer, type ServeOptions, serve } from "../../server/serve.ts";
+import { type ServeOptions, serve } from "../../server/serve.ts";
 import { emission, ndjsonOf } from "../kit/app.ts";
+import { Served } from "../kit/served.ts";
 import { ScratchFolder } from "../kit/store.ts";
 
 /** `serve` on real sockets, in this process. */
-
-/** A server on a free port, and what its socket and its port answer. */
-class Served implements AsyncDisposable {
-  private constructor(
-    readonly folder: ScratchFolder,
-    readonly running: RunningServer,
-  ) {}
-
-  static async start(options: Partial<ServeOptions> = {}): Promise<Served> {
-    const folder = new ScratchFolder();
-    return new Served(folder, await serve({ home: folder.file("home"), port: 0, ...options }));
-  }
-
-  unix(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`http://localhost${path}`, { ...init, unix: this.running.socket });
-  }
-
-  tcp(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`http://127.0.0.1:${this.running.port}${path}`, init);
-  }
-
-  /** Sends bytes as they are and returns what comes back until the connection is closed. */
-  async raw(request: string): Promise<string> {
-    const answer = Promise.withResolvers<string>();
-    let text = "";
-    await Bun.connect({
-      hostname: "127.0.0.1",
-      port: this.running.port,
-      socket: {
-        open: (socket) => void socket.write(request),
-        data: (_, bytes) => {
-          text += bytes.toString("latin1");
-        },
-        close: () => answer.resolve(text),
-        error: (_, error) => answer.reject(error),
-      },
-    });
-    return answer.promise;
-  }
-
-  get paths() {
-    return homePaths(this.running.home);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.running.stop();
-    this.folder[Symbol.dispose]();
-  }
-}
 
 const json = { "content-type": "application/json" };
 
