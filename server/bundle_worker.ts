@@ -2,7 +2,7 @@ import { fromProblem, toProblem, toSplError } from "../lib/api/problem.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { exportBundle } from "../lib/instance/export.ts";
 import { importBundle } from "../lib/instance/import.ts";
-import type { ExportOptions, ImportOptions } from "../lib/instance/types.ts";
+import type { BundleVerified, ExportOptions, ImportOptions } from "../lib/instance/types.ts";
 import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
 
 /**
@@ -43,12 +43,9 @@ async function exporting(home: string, options: ExportOptions): Promise<FromWork
 }
 
 async function importing(home: string, options: ImportOptions): Promise<FromWorker> {
-  const onVerified = (verified: Parameters<NonNullable<ImportPorts["onVerified"]>>[0]) =>
-    say({ kind: "verified", verified });
+  const onVerified = (verified: BundleVerified) => say({ kind: "verified", verified });
   return { kind: "imported", summary: await importBundle(home, input, options, { onVerified }) };
 }
-
-type ImportPorts = NonNullable<Parameters<typeof importBundle>[3]>;
 
 function report(job: Promise<FromWorker>): void {
   job.then(
