@@ -1,8 +1,9 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { readDaemonInfo } from "../lib/api/daemon.ts";
 import { fromProblem } from "../lib/api/problem.ts";
 import type { Status } from "../lib/api/wire.ts";
 import { SplError, systemCode } from "../lib/base/errors.ts";
+import { exists } from "../lib/base/exists.ts";
 import { homePaths } from "../lib/base/home.ts";
 import { selfCommand } from "../lib/base/runtime.ts";
 import { InstanceClient } from "../lib/client/instance_client.ts";
@@ -64,7 +65,7 @@ export async function startDaemon(home: string, flags: string[], env: Context["e
  */
 export async function stopDaemon(home: string): Promise<number | null> {
   const paths = homePaths(home);
-  if (!existsSync(paths.lock) || isFree(home)) return null;
+  if (!exists(paths.lock) || isFree(home)) return null;
   // Only who answers on this home's socket is signalled: a process id from a file may be another's by now.
   const { pid } = await localClient(home)
     .status()

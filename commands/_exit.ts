@@ -69,7 +69,7 @@ export async function runProcess(
   let status = 0;
   try {
     await Promise.race([task(ctx), strayFailure()]);
-    ctx.progress.clear();
+    await ctx.progress.clear();
     await ctx.out.flush();
   } catch (error) {
     status = await failed(error, ctx);
@@ -88,7 +88,7 @@ function strayFailure(): Promise<never> {
 
 /** Tells the failure on standard error in one line and returns the exit status. */
 async function failed(error: unknown, ctx: Context): Promise<number> {
-  ctx.progress.clear();
+  await ctx.progress.clear();
   // What was already found out is still delivered: the rows of `doctor`, a part of a listing.
   await ctx.out.flush().catch(() => undefined);
   if (error instanceof ClosedPipe) return 0;

@@ -11,7 +11,8 @@ export function jsonLine(value: unknown): string {
  * Prints one result: as the given text, or the value itself as one line of JSON.
  * @param text whole lines for people; stored text in it must have gone through `safeText`
  */
-export function printResult(ctx: Context, value: unknown, text: () => string): Promise<void> {
+export async function printResult(ctx: Context, value: unknown, text: () => string): Promise<void> {
+  await ctx.progress.clear();
   return ctx.out.write(ctx.output === "text" ? text() : jsonLine(value));
 }
 

@@ -1,8 +1,8 @@
-import { lstatSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Manifest } from "../lib/api/wire.ts";
-import { AtomicFile } from "../lib/base/atomic_file.ts";
+import { AtomicFile, holdsFile } from "../lib/base/atomic_file.ts";
 import { SplError } from "../lib/base/errors.ts";
+import { exists } from "../lib/base/exists.ts";
 import { defaultHome, homePaths } from "../lib/base/home.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
 import { ClosedPipe } from "../lib/ui/streams.ts";
@@ -58,18 +58,19 @@ const command = defineSpl({
   run: async (ctx, args) => {
     checkFlags(args);
     if (args.out !== undefined) refuseExisting(ctx, args.out, args.force);
+    const encryption = await encryptionOf(ctx, args);
     const source = await openSource(ctx, args);
     try {
       const { manifest } = source;
       const path = args.out ?? defaultName(manifest, args);
       refuseExisting(ctx, path, args.force);
-      const encryption = await encryptionOf(ctx, args);
       const chunks = encryption
         ? (await import("../lib/bundle/encrypt.ts")).encryptStream(source.chunks, encryption)
         : source.chunks;
       const bytes = await (path === "-"
         ? toStdout(ctx, chunks)
         : toFile(ctx, resolve(ctx.cwd, path), chunks));
+      await ctx.progress.clear();
       if (manifest.identity !== "none") await ctx.err.line(keyWarning(manifest, encryption !== null));
       await report(ctx, path, manifest, bytes);
     } finally {
@@ -106,7 +107,7 @@ function checkFlags({
 
 /** Nothing is overwritten unless it was asked for; a symbolic link is a file of its own. */
 function refuseExisting(ctx: Context, path: string, force: boolean): void {
-  if (path === "-" || force || !lstatSync(resolve(ctx.cwd, path), { throwIfNoEntry: false })) return;
+  if (path === "-" || !holdsFile(resolve(ctx.cwd, path)) || force) return;
   throw new SplError("file_exists", `${path} exists`, {
     hint: "pass --force to replace it, or name another file",
   });
@@ -122,14 +123,17 @@ async function openSource(ctx: Context, args: Args): Promise<Source> {
       import("../lib/instance/lock.ts"),
     ]);
     const home = defaultHome(ctx.env);
-    const lock = HomeLock.tryTake(homePaths(home));
-    if (!lock) {
+    const paths = homePaths(home);
+    // A copy of a home may lack the folder of the lock: no daemon runs there.
+    const lockable = exists(paths.run);
+    const lock = lockable ? HomeLock.tryTake(paths) : null;
+    if (lockable && !lock) {
       throw new SplError("daemon_running", `the daemon of ${home} is running`, {
         hint: "leave out --offline, or spl serve --stop",
       });
     }
     const bundle = await exportBundle(home, { compression, identity, carryTokens: args.carryTokens });
-    return { ...bundle, close: () => bundle.close().finally(() => lock.release()) };
+    return { ...bundle, close: () => bundle.close().finally(() => lock?.release()) };
   }
   const client = await connectForBundle(ctx, args, "exporting from");
   const bundle = await client.exportBundle({ compression, identity, carry_tokens: args.carryTokens });
@@ -137,8 +141,11 @@ async function openSource(ctx: Context, args: Args): Promise<Source> {
 }
 
 async function encryptionOf(ctx: Context, { encryptTo, passphrase }: Args) {
-  if (encryptTo !== undefined)
-    return { recipients: encryptTo.split(",").map((recipient) => recipient.trim()) };
+  if (encryptTo !== undefined) {
+    const to = { recipients: encryptTo.split(",").map((recipient) => recipient.trim()) };
+    await (await import("../lib/bundle/encrypt.ts")).checkEncryptTo(to);
+    return to;
+  }
   if (!passphrase) return null;
   if (ctx.env.SPL_PASSPHRASE) return { passphrase: ctx.env.SPL_PASSPHRASE };
   const { promptPassphrase } = await import("../lib/ui/prompt.ts");

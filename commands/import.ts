@@ -35,9 +35,9 @@ const command = defineSpl({
     const summary = await client.importBundle(
       sending(ctx, readBundleFile(ctx, file, { decryptKey })),
       query,
-      (verified) => {
+      async (verified) => {
         manifest = verified.manifest;
-        ctx.progress.clear();
+        await ctx.progress.clear();
         return say(
           ctx,
           `✓ Bundle verified

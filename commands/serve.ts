@@ -1,5 +1,7 @@
 import { SplError } from "../lib/base/errors.ts";
 import { defaultHome } from "../lib/base/home.ts";
+import { readBaseUrl } from "../lib/client/config.ts";
+import { checkInstanceName } from "../lib/identity/did.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
 import { startDaemon, stopDaemon } from "./_daemon.ts";
 import { type ArgValues, type Context, defineSpl, printResult, runAlone } from "./_kit.ts";
@@ -59,7 +61,7 @@ const command = defineSpl({
 });
 
 async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
-  const port = readPort(args.port);
+  const port = check(args);
   // Asked for before anything is opened, so that an early signal ends it in order as well.
   const { signal } = ctx;
   await warn(ctx, args);
@@ -76,7 +78,7 @@ async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
 
 /** Runs the instance in the background. */
 export async function start(ctx: Context, args: ServeArgs): Promise<void> {
-  readPort(args.port);
+  check(args);
   await warn(ctx, args);
   const { url, instance_did, pid, home } = await startDaemon(defaultHome(ctx.env), flagsOf(args), ctx.env);
   const facts = { url, instance_did, pid, home };
@@ -111,6 +113,13 @@ async function warn(ctx: Context, { insecureLocalhost }: ServeArgs): Promise<voi
       "warning: --insecure-localhost: everyone on this machine can do anything with this instance",
     );
   }
+}
+
+/** Refuses wrong values before there is anything that they could leave half made, and returns the port. */
+function check({ port, name, publicUrl }: ServeArgs): number | undefined {
+  if (name !== undefined) checkInstanceName(name);
+  if (publicUrl !== undefined) readBaseUrl(publicUrl, "--public-url");
+  return readPort(port);
 }
 
 function readPort(text: string | undefined): number | undefined {

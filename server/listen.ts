@@ -4,8 +4,6 @@ import type { App } from "./app.ts";
 
 /** Seconds that a TCP connection may be silent; streams ask for patience. */
 const IDLE_S = 60;
-/** `sun_path` of a Unix socket address without its NUL (unix(7)). */
-const MAX_SOCKET_PATH = 107;
 
 const common = {
   // Each route caps its body itself; bundles have no size that could be known here.
@@ -51,19 +49,9 @@ export function listenTcp(app: App, host: string, port: number): Bun.Server<unde
 /**
  * Listens on a Unix socket that only the owner can open. The caller holds the home's lock, so a socket that is
  * there already belongs to nobody any more.
- * @throws SplError usage for a path that is too long, daemon_failed
+ * @throws SplError daemon_failed
  */
 export function listenUnix(app: App, path: string): Bun.Server<undefined> {
-  const length = Buffer.byteLength(path);
-  if (length > MAX_SOCKET_PATH) {
-    throw new SplError(
-      "usage",
-      `the socket path ${path} has ${length} bytes, the system allows ${MAX_SOCKET_PATH}`,
-      {
-        hint: "set SYNCROPEL_HOME to a shorter path",
-      },
-    );
-  }
   const umask = process.umask(0o077);
   try {
     rmSync(path, { force: true });

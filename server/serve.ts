@@ -1,15 +1,16 @@
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
 import { writeFileAtomic } from "../lib/base/atomic_file.ts";
 import { utf8 } from "../lib/base/bytes.ts";
 import { SplError } from "../lib/base/errors.ts";
+import { exists } from "../lib/base/exists.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
-import { makeApp } from "./app.ts";
+import { type App, makeApp } from "./app.ts";
 import { BundleJobs } from "./bundle_jobs.ts";
 import { Changes } from "./changes.ts";
 import type { AppContext } from "./context.ts";
@@ -50,8 +51,9 @@ export interface RunningServer {
 }
 
 /**
- * Serves the instance in `home`, which is made first where there is none. Order of opening: lock, store, TCP, Unix
- * socket, `daemon.json`; the other way round when it stops, so that whoever gets the lock finds all of it free.
+ * Serves the instance in `home`, which is made first where there is none. Order of opening: lock, TCP, store, Unix
+ * socket, `daemon.json`, so that a port in use makes no new instance; the other way round when it stops, so that whoever
+ * gets the lock finds all of it free. Requests that come before the store is open wait for it.
  * @throws SplError daemon_running, port_in_use, daemon_failed, usage, and what opening an instance throws
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
@@ -62,21 +64,27 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     makeHome(paths);
     const lock = HomeLock.tryTake(paths) ?? refuseSecond(paths);
     undo.defer(() => lock.release());
+    const ready = Promise.withResolvers<App>();
+    const tcp = listenTcp(
+      async (request, peer) => (await ready.promise)(request, peer),
+      settings.host,
+      settings.port,
+    );
+    undo.defer(() => tcp.stop(true));
     const instance = await openInstance(options);
     undo.defer(() => instance.close());
     const stopping = new AbortController();
     const ctx = makeContext(instance, settings, options, stopping.signal);
     const app = makeApp(ctx);
+    ready.resolve(app);
 
-    const servers: Bun.Server<undefined>[] = [];
+    const servers = [tcp];
     undo.defer(async () => {
       stopping.abort();
       const jobsEnded = ctx.jobs.stop();
       await Promise.all([jobsEnded, ...servers.map((server) => drain(server, jobsEnded))]);
       for (const file of [paths.socket, paths.daemon]) rmSync(file, { force: true });
     });
-    const tcp = listenTcp(app, settings.host, settings.port);
-    servers.push(tcp);
     const port = tcp.port!;
     ctx.url = settings.publicUrl ?? `http://${urlHost(settings.host)}:${port}`;
     servers.push(listenUnix(app, paths.socket));
@@ -132,7 +140,7 @@ function refuseSecond({ home, daemon }: HomePaths): never {
 }
 
 async function openInstance({ home, name, ports }: ServeOptions): Promise<Instance> {
-  if (!existsSync(homePaths(home).db)) await initInstance(home, name, ports);
+  if (!exists(homePaths(home).db)) await initInstance(home, name, ports);
   const instance = await Instance.open(home, ports);
   try {
     const identity = await instance.store.read((reader) => instance.signer(reader));

@@ -1,8 +1,10 @@
 import type { Envelope } from "../../lib/api/wire.ts";
 import { textLines } from "../../lib/base/lines.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
+import { canonicalText } from "../../lib/record/canonical.ts";
+import type { JsonObject } from "../../lib/record/types.ts";
+import { safeJson, safeText } from "../../lib/ui/safe_text.ts";
 import { isTerminal } from "../../lib/ui/terminal.ts";
-import { type Context, defineSpl, runAlone, targetArgs } from "../_kit.ts";
+import { type Context, defineSpl, jsonLine, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
 
 const command = defineSpl({
@@ -22,20 +24,24 @@ const command = defineSpl({
   ],
   run: async (ctx, { thread, follow, url }) => {
     const client = connect(ctx, { url });
-    const pretty = ctx.output === "text" && isTerminal(1);
+    const terminal = isTerminal(1);
+    const shown = (envelope: Envelope): string => {
+      if (!terminal) return `${canonicalText(envelope as JsonObject)}\n`;
+      return ctx.output === "text" ? row(ctx, envelope) : jsonLine(envelope);
+    };
     if (follow) {
       for await (const { seq: _, ...envelope } of client.follow({ thread, after: 0 }, ctx.signal)) {
-        await ctx.out.write(pretty ? row(ctx, envelope) : `${JSON.stringify(envelope)}\n`);
+        await ctx.out.write(shown(envelope));
       }
       return;
     }
     const chunks = await client.threadRecords(thread);
     if (ctx.output === "json") return asArray(ctx, chunks);
-    if (!pretty) {
+    if (!terminal) {
       for await (const chunk of chunks) await ctx.out.write(chunk);
       return;
     }
-    for await (const line of textLines(chunks)) await ctx.out.write(row(ctx, JSON.parse(line) as Envelope));
+    for await (const line of textLines(chunks)) await ctx.out.write(shown(JSON.parse(line) as Envelope));
   },
 });
 
@@ -49,7 +55,7 @@ function row(ctx: Context, { id, record }: Envelope): string {
 async function asArray(ctx: Context, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   let before = "[";
   for await (const line of textLines(chunks)) {
-    await ctx.out.write(before + line);
+    await ctx.out.write(before + safeJson(line));
     before = ",\n";
   }
   await ctx.out.write(before === "[" ? "[]\n" : "]\n");

@@ -1,7 +1,19 @@
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { toHex } from "./bytes.ts";
-import { fileError } from "./errors.ts";
+import { fileError, SplError } from "./errors.ts";
 import { systemRandom } from "./random.ts";
 
 /** Makes a rename or a new name in `directory` durable. */
@@ -11,6 +23,36 @@ export function syncDirectory(directory: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * Whether a file is at `path`, which a new one would replace.
+ * @throws SplError file_unreadable where no file can be: in a folder that is not there, in the place of a folder, or of
+ *   a device or pipe (also behind a link, such as `/dev/stdout`), which a rename would destroy
+ */
+export function holdsFile(path: string): boolean {
+  let there: Stats | undefined;
+  try {
+    if (!statSync(dirname(path)).isDirectory()) throw fileError({ code: "ENOTDIR" }, "write", path);
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
+    there = statSync(path, { throwIfNoEntry: false });
+    if (there?.isDirectory()) throw fileError({ code: "EISDIR" }, "write", path);
+  } catch (error) {
+    throw fileError(error, "write", path);
+  }
+  if (there === undefined || there.isFile()) return true;
+  throw new SplError("file_unreadable", `cannot write ${path}: it is a device or pipe, no file`, {
+    hint: "name a file",
+  });
+}
+
+const TEMPORARY = /^\..*\.[0-9a-f]{12}\.tmp$/;
+
+/** Removes what a process that was killed had not finished to write in `directory`. */
+export function clearTemporaries(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (TEMPORARY.test(name)) rmSync(join(directory, name), { force: true });
   }
 }
 
@@ -27,6 +69,7 @@ export class AtomicFile {
   bytes = 0;
 
   constructor(path: string, mode = 0o600) {
+    holdsFile(path);
     this.path = path;
     this.#temporary = join(dirname(path), `.${basename(path).slice(0, 200)}.${toHex(systemRandom(6))}.tmp`);
     try {

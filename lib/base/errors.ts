@@ -101,8 +101,10 @@ export function fileError(error: unknown, operation: string, path: string): SplE
           ? "it is a directory"
           : code === "ENOTDIR"
             ? "a part of the path is not a directory"
-            : code === "EROFS"
-              ? "read-only file system"
-              : (code ?? (error instanceof Error ? error.message : String(error)));
+            : code === "EEXIST"
+              ? "something else has that name"
+              : code === "EROFS"
+                ? "read-only file system"
+                : (code ?? (error instanceof Error ? error.message : String(error)));
   return new SplError("file_unreadable", `cannot ${operation} ${path}: ${reason}`, { cause: error });
 }

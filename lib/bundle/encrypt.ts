@@ -36,7 +36,16 @@ export function parseKeyFile(text: string): string[] {
   return keys;
 }
 
-/** @throws SplError usage for an empty list, a malformed recipient, an empty passphrase */
+/**
+ * Refuses what `encryptStream` would refuse, before there is anything to encrypt.
+ * @throws SplError usage for an empty list, a malformed recipient, an empty passphrase
+ */
+export async function checkEncryptTo(to: EncryptTo): Promise<void> {
+  const { Encrypter } = await import("age-encryption");
+  addressed(new Encrypter(), to);
+}
+
+/** @throws SplError usage as `checkEncryptTo` */
 export async function* encryptStream(
   chunks: AsyncIterable<Uint8Array>,
   to: EncryptTo,

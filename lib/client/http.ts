@@ -18,15 +18,28 @@ export class HttpClient {
   constructor(readonly target: Target) {}
 
   async getJson<T>(path: string, query: RequestOptions["query"] = {}): Promise<T> {
-    return (await (await this.request(path, { query })).json()) as T;
+    return this.requestJson(path, { query });
   }
 
   async postJson<T>(path: string, json: unknown, query: RequestOptions["query"] = {}): Promise<T> {
-    return (await (await this.request(path, { method: "POST", json, query })).json()) as T;
+    return this.requestJson(path, { method: "POST", json, query });
+  }
+
+  /** @throws SplError as `request` */
+  async requestJson<T>(path: string, options: RequestOptions): Promise<T> {
+    const response = await this.request(path, options);
+    try {
+      return (await response.json()) as T;
+    } catch (cause) {
+      throw new SplError("unreachable", `the answer of ${this.target.url} is damaged or cut off`, {
+        hint: "run the same command again",
+        cause,
+      });
+    }
   }
 
   /**
-   * Sends a request and returns an answer of status 2xx.
+   * Sends a request and returns an answer of status 2xx and of the media type that was asked for.
    * @throws SplError unreachable, or what the instance's problem document says
    */
   async request(path: string, options: RequestOptions = {}): Promise<Response> {
@@ -35,7 +48,8 @@ export class HttpClient {
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
-    const headers = new Headers({ accept: options.accept ?? JSON_TYPE });
+    const accept = options.accept ?? JSON_TYPE;
+    const headers = new Headers({ accept });
     if (target.token !== null) headers.set("authorization", `Bearer ${target.token}`);
     const init: RequestInit & BunFetchRequestInit = {
       method: options.method ?? "GET",
@@ -61,7 +75,8 @@ export class HttpClient {
       throw options.signal?.aborted ? error : unreachable(target, error);
     }
     if (upload?.failure !== undefined) throw upload.failure;
-    if (response.ok) return response;
+    // A page of a login or a proxy must not pass for data.
+    if (response.ok && mediaType(response) === accept) return response;
     throw await refusal(response, target);
   }
 }
@@ -98,8 +113,18 @@ class Upload {
   }
 }
 
+function mediaType(response: Response): string {
+  return (response.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+}
+
 function unreachable({ url, socket, from }: Target, cause: unknown): SplError {
   const code = systemCode(cause);
+  if (socket !== null && code === "EACCES") {
+    return new SplError("unreachable", `cannot reach ${socket}: permission denied`, {
+      hint: "the instance belongs to another user; reach it by its URL with a token",
+      cause,
+    });
+  }
   if (socket !== null) {
     return new SplError("unreachable", `no instance is running here (${socket})`, {
       hint: "start it with spl serve --daemon",
@@ -120,7 +145,7 @@ async function refusal(response: Response, { url }: Target): Promise<SplError> {
       hint: "name the address it redirects to",
     });
   }
-  if (response.headers.get("content-type")?.startsWith(PROBLEM_TYPE)) {
+  if (mediaType(response) === PROBLEM_TYPE) {
     const error = fromProblem(await response.json().catch(() => null));
     if (error) return error;
   } else {
@@ -128,7 +153,7 @@ async function refusal(response: Response, { url }: Target): Promise<SplError> {
   }
   return new SplError(
     "unreachable",
-    `${url} answers with status ${response.status}, not as an instance of spl would`,
+    `${url} answers with status ${response.status} and ${mediaType(response) || "no media type"}, not as an instance of spl would`,
     {
       hint: "check the address",
     },

@@ -85,9 +85,7 @@ export class InstanceClient {
   /** Emits NDJSON lines in constant memory. `actor` speaks where a line names none. */
   async emitLines(lines: AsyncIterable<Uint8Array>, actor: string): Promise<EmittedBatch> {
     const body = { type: NDJSON_TYPE, stream: lines };
-    return (await (
-      await this.#http.request("/v1/records", { method: "POST", query: { actor }, body })
-    ).json()) as EmittedBatch;
+    return this.#http.requestJson("/v1/records", { method: "POST", query: { actor }, body });
   }
 
   /** A thread in canonical order: the bytes of canonical NDJSON, whole, as they arrive. */

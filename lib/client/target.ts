@@ -35,7 +35,7 @@ export function resolveTarget(flags: { url?: string | undefined }, env: Env): Ta
     const port = Number(address.port || (address.protocol === "https:" ? 443 : 80));
     const atRoot = address.pathname === "/";
     if (atRoot && readDaemonInfo(paths.daemon)?.port === port)
-      return { url, socket: paths.socket, token: null, from };
+      return { url: LOCAL_URL, socket: paths.socket, token: null, from };
   }
   const token = (from === "default_url" ? null : env.SPL_TOKEN || null) ?? savedToken(env, url);
   const target: Target = { url, socket: null, token, from };

@@ -16,16 +16,22 @@ export function fingerprintOf(publicKey: Uint8Array): string {
 }
 
 /**
+ * The name part of an instance's DID: 1 to 63 of `a-z 0-9 -`, a hyphen at neither end.
+ * @throws SplError usage
+ */
+export function checkInstanceName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new SplError("usage", `${JSON.stringify(name)} cannot name an instance`, {
+    hint: "use 1 to 63 of a-z 0-9 and hyphens, with no hyphen at either end",
+  });
+}
+
+/**
  * `did:sync:instance:<name>-<fingerprint>`, which certifies its own key (spec, section 3).
- * @param name 1 to 63 of `a-z 0-9 -`, a hyphen at neither end
- * @throws SplError usage for another name, key_damaged for a key that no verifier accepts
+ * @throws SplError usage for a name that `checkInstanceName` refuses, key_damaged for a key that no verifier accepts
  */
 export function instanceDid(name: string, publicKey: Uint8Array): string {
-  if (!NAME.test(name)) {
-    throw new SplError("usage", `${JSON.stringify(name)} cannot name an instance`, {
-      hint: "use 1 to 63 of a-z 0-9 and hyphens, with no hyphen at either end",
-    });
-  }
+  checkInstanceName(name);
   return `${INSTANCE}${name}-${fingerprintOf(readPublicKey(publicKey))}`;
 }
 

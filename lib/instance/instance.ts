@@ -1,17 +1,18 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../base/bytes.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
+import { exists } from "../base/exists.ts";
 import { type HomePaths, homePaths } from "../base/home.ts";
 import { type Random, systemRandom } from "../base/random.ts";
-import { instanceDid } from "../identity/did.ts";
+import { checkInstanceName, instanceDid } from "../identity/did.ts";
 import { generateKey, type KeyPair } from "../identity/key.ts";
 import { loadKey, repairPointer, retireStrays, saveKey } from "../identity/keys_folder.ts";
 import type { ConnectionOptions } from "../store/connection.ts";
 import { SqliteStore } from "../store/sqlite.ts";
 import type { IdentityRow, Reader } from "../store/types.ts";
-import { clearLeftovers, INIT_PREFIX, makeHome } from "./home.ts";
+import { clearLeftovers, holdsUnfinished, INIT_PREFIX, makeHome } from "./home.ts";
 
 export interface Ports {
   clock: Clock;
@@ -96,9 +97,9 @@ async function requireIdentity(reader: Reader): Promise<IdentityRow> {
 }
 
 /**
- * Makes a new instance: folders, key, store. Nothing that exists is ever replaced.
+ * Makes a new instance: folders, key, store. Nothing that exists is ever replaced. Only for the holder of the home's lock.
  * @param name the DID's name part, fixed from now on
- * @throws SplError conflict when an instance, or a key without its store, is there already
+ * @throws SplError usage for a bad name; conflict when an instance, or a key without its store, is there already
  */
 export async function initInstance(
   home: string,
@@ -106,13 +107,19 @@ export async function initInstance(
   ports: Partial<Ports> = {},
 ): Promise<IdentityRow> {
   const { clock, random } = { ...systemPorts, ...ports };
+  checkInstanceName(name);
   const paths = homePaths(home);
-  if (existsSync(paths.db)) {
+  if (exists(paths.db)) {
     throw new SplError("conflict", `there is an instance at ${home} already`, {
       hint: "spl identity show tells who it is; set SYNCROPEL_HOME to use another home",
     });
   }
   makeHome(paths);
+  if (holdsUnfinished(paths)) {
+    // Its making was cut short: the store never got its name, so the key that was made for it has signed nothing.
+    retireStrays(paths.keys, null);
+    clearLeftovers(paths);
+  }
   if (readdirSync(paths.keys).some((file) => file.endsWith(".key"))) {
     throw new SplError("conflict", `${paths.keys} holds a key, but the store ${paths.db} is missing`, {
       hint: "restore hub.db from a copy, or move the home away, then spl init and spl import FILE",
@@ -127,10 +134,11 @@ export async function initInstance(
     epoch: clock(),
     stewardId: toHex(random(16)),
   };
-  saveKey(paths.keys, key);
-  await SqliteStore.create(paths.db, join(paths.run, `${INIT_PREFIX}${toHex(random(6))}.db`), (writer) =>
-    writer.setIdentity(identity),
-  );
+  const unfinished = join(paths.run, `${INIT_PREFIX}${toHex(random(6))}.db`);
+  await SqliteStore.create(paths.db, unfinished, async (writer) => {
+    await writer.setIdentity(identity);
+    saveKey(paths.keys, key);
+  });
   repairPointer(paths.keys, key.fingerprint);
   return identity;
 }

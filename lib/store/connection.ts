@@ -1,6 +1,7 @@
 import { constants, Database } from "bun:sqlite";
-import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
+import { exists } from "../base/exists.ts";
 import { migrate } from "./schema.ts";
 
 export interface ConnectionOptions {
@@ -18,7 +19,7 @@ const DEFAULT_CACHE_KIB = 16 * 1024;
  * @throws SplError not_initialized, store_damaged, store_newer, file_unreadable
  */
 export function openConnection(path: string, options: ConnectionOptions = {}): Database {
-  if (!existsSync(path)) {
+  if (!exists(path)) {
     throw new SplError("not_initialized", `there is no store at ${path}`, {
       hint: "spl init makes a new instance there",
     });

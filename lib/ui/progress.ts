@@ -31,11 +31,12 @@ export class Progress {
     this.#draw(WIPE + Bun.sliceAnsi(safeText(text), 0, this.#width - 1, "…"));
   }
 
-  /** Wipes the line, so that something else can be said. */
-  clear(): void {
+  /** Wipes the line; resolves when it is gone, so that something else can be said on either stream. */
+  async clear(): Promise<void> {
     if (!this.#visible) return;
     this.#visible = false;
     this.#draw(WIPE);
+    await this.#err.flush().catch(() => undefined);
   }
 
   /** Progress is a courtesy: a standard error that cannot be written is no reason to fail. */
