@@ -6,7 +6,7 @@ import { SplError } from "../lib/base/errors.ts";
 import { systemRandom } from "../lib/base/random.ts";
 import { mintThread } from "../lib/record/id.ts";
 import { parseJson } from "../lib/record/json.ts";
-import type { Act, JsonObject } from "../lib/record/types.ts";
+import type { Act, Json, JsonObject } from "../lib/record/types.ts";
 import { type ArgValues, type Context, defineSpl, printResult, type SplCommand, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
 
@@ -69,10 +69,10 @@ export async function emitOne(
     act,
     actor,
     body: {
+      at: isoTime(ctx.clock()),
       ...(args.body === undefined ? {} : parseBody(args.body)),
       ...(args.text === undefined ? {} : { [field]: args.text }),
       ...extra,
-      at: isoTime(ctx.clock()),
     },
   };
   const emitted = await connect(ctx, args).emit(emission);
@@ -84,11 +84,15 @@ export async function emitOne(
 }
 
 function parseBody(text: string): JsonObject {
-  const body = parseJson(utf8(text));
+  const hint = `write it like --body '{"key":"value"}'`;
+  let body: Json;
+  try {
+    body = parseJson(utf8(text));
+  } catch (error) {
+    throw error instanceof SplError ? new SplError("usage", `--body: ${error.message}`, { hint }) : error;
+  }
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw new SplError("usage", "--body is no JSON object", {
-      hint: `write it like --body '{"key":"value"}'`,
-    });
+    throw new SplError("usage", "--body is no JSON object", { hint });
   }
   return body;
 }

@@ -1,3 +1,5 @@
+import { SplError } from "../lib/base/errors.ts";
+import { isRecordId } from "../lib/record/shape.ts";
 import { emitOne, recordArgs } from "./_emit.ts";
 import { defineSpl, runAlone } from "./_kit.ts";
 
@@ -9,8 +11,14 @@ const command = defineSpl({
     fulfills: { type: "string", valueHint: "ID", description: "the goal's record that this fulfills" },
   },
   examples: [`spl know "all 12 files match" --thread th_disk --fulfills <record id>`],
-  run: (ctx, { fulfills, ...args }) =>
-    emitOne(ctx, "KNOW", "text", args, fulfills === undefined ? {} : { fulfills }),
+  run: (ctx, { fulfills, ...args }) => {
+    if (fulfills !== undefined && !isRecordId(fulfills)) {
+      throw new SplError("usage", `--fulfills ${fulfills} is no record's id`, {
+        hint: "it is 64 hex digits, as spl intend printed them",
+      });
+    }
+    return emitOne(ctx, "KNOW", "text", args, fulfills === undefined ? {} : { fulfills });
+  },
 });
 
 export default command;

@@ -1,7 +1,7 @@
 import { statfsSync, statSync } from "node:fs";
 import { toHex } from "../base/bytes.ts";
 import { isoTime } from "../base/clock.ts";
-import { SplError } from "../base/errors.ts";
+import { fileError, SplError } from "../base/errors.ts";
 import { homePaths } from "../base/home.ts";
 import { sha256 } from "../base/sha256.ts";
 import { counted } from "../base/text.ts";
@@ -147,8 +147,10 @@ const warn = (detail: string, fix: string): Result => ({ result: "warn", detail,
 const fail = (detail: string, fix: string | null): Result => ({ result: "fail", detail, fix });
 
 function failure(error: unknown): Result {
-  if (error instanceof SplError) return fail(error.message, error.hint ?? null);
-  return fail(error instanceof Error ? error.message : String(error), null);
+  const { path } = error as { path?: unknown };
+  const told = typeof path === "string" ? fileError(error, "read", path) : error;
+  if (told instanceof SplError) return fail(told.message, told.hint ?? null);
+  return fail(told instanceof Error ? told.message : String(told), null);
 }
 
 function mebibytes(bytes: number): string {

@@ -26,14 +26,14 @@ export async function signIn(ctx: AppContext, request: Request, peer: Peer): Pro
   const header = request.headers.get("authorization");
   if (header === null) {
     throw new SplError("unauthorized", "this instance asks for a token", {
-      hint: "spl token save TOKEN keeps one for this URL; SPL_TOKEN passes one",
+      hint: "pass one in SPL_TOKEN",
     });
   }
   const token = BEARER.exec(header)?.[1];
   const account = token === undefined ? null : await authenticate(ctx.instance, token);
   if (!account) {
     throw new SplError("unauthorized", "the token is unknown or has expired", {
-      hint: "ask for a new one and save it with spl token save TOKEN",
+      hint: "ask its operator for a new one",
     });
   }
   return new Grant(account.name, account.scopes, account.actors);

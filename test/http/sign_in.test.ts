@@ -9,7 +9,7 @@ scenarios("signing in", [
     remote: "192.0.2.7",
     status: 401,
     code: "unauthorized",
-    holds: ["spl token save"],
+    holds: ["SPL_TOKEN"],
     lacks: ["did:sync"],
     answerHeaders: { "www-authenticate": 'Bearer realm="spl"' },
   },
