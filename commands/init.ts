@@ -1,5 +1,8 @@
-import { defaultHome } from "../lib/base/home.ts";
+import { SplError } from "../lib/base/errors.ts";
+import { defaultHome, homePaths } from "../lib/base/home.ts";
+import { makeHome } from "../lib/instance/home.ts";
 import { initInstance } from "../lib/instance/instance.ts";
+import { HomeLock } from "../lib/instance/lock.ts";
 import { defineSpl, printResult, runAlone } from "./_kit.ts";
 
 const command = defineSpl({
@@ -17,7 +20,15 @@ const command = defineSpl({
   examples: ["spl init", "SYNCROPEL_HOME=/srv/spl spl init --name box"],
   run: async (ctx, { name }) => {
     const home = defaultHome(ctx.env);
-    const { did, epoch } = await initInstance(home, name);
+    const paths = homePaths(home);
+    makeHome(paths);
+    const lock = HomeLock.tryTake(paths);
+    if (!lock) {
+      throw new SplError("conflict", `another spl is using ${home}`, {
+        hint: "spl status shows the instance that runs there; set SYNCROPEL_HOME to use another home",
+      });
+    }
+    const { did, epoch } = await initInstance(home, name).finally(() => lock.release());
     await printResult(
       ctx,
       { home, instance_did: did, epoch },

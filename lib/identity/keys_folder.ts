@@ -131,11 +131,12 @@ export function retireKey(dir: string, fingerprint: string): void {
 }
 
 /**
- * Retires every key but the current one, such as an adoption leaves behind that a crash has cut short.
+ * Retires every key but the current one (all where there is none), such as an adoption leaves behind that a crash has
+ * cut short.
  * Returns the names of the files that were moved.
  * @throws SplError file_unreadable
  */
-export function retireStrays(dir: string, currentFingerprint: string): string[] {
+export function retireStrays(dir: string, currentFingerprint: string | null): string[] {
   try {
     const strays = readdirSync(dir).filter(
       (name) => name.endsWith(".key") && name !== POINTER && name !== `${currentFingerprint}.key`,

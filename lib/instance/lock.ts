@@ -1,4 +1,5 @@
 import { Database } from "bun:sqlite";
+import { closeSync, openSync } from "node:fs";
 import { SplError, systemCode } from "../base/errors.ts";
 import type { HomePaths } from "../base/home.ts";
 
@@ -15,13 +16,17 @@ export class HomeLock {
 
   /** The lock, or null while another process holds it. */
   static tryTake({ lock }: HomePaths): HomeLock | null {
-    const db = new Database(lock, { create: true, readwrite: true });
+    let db: Database | undefined;
     try {
+      createPrivate(lock);
+      db = new Database(lock, { create: false, readwrite: true });
+      // Without a journal on disk the lock costs no space, so that a full disk keeps nobody from reading.
+      db.run("PRAGMA journal_mode = MEMORY");
       db.run("PRAGMA busy_timeout = 0");
       db.run("BEGIN EXCLUSIVE");
       return new HomeLock(db);
     } catch (error) {
-      db.close();
+      db?.close();
       if (systemCode(error)?.startsWith("SQLITE_BUSY")) return null;
       throw new SplError(
         "file_unreadable",
@@ -36,5 +41,14 @@ export class HomeLock {
 
   release(): void {
     this.#db.close();
+  }
+}
+
+/** SQLite would make the file readable to all. One that exists is not touched: to close it would drop its lock. */
+function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
   }
 }

@@ -48,7 +48,7 @@ export class SqliteStore implements Store {
   /**
    * Creates a store with what `fill` writes into it. It appears under `path` whole or not at all, and only
    * one of two that try at once succeeds.
-   * @param unfinished a free name on the same file system
+   * @param unfinished a free name on the same file system; stays there when this fails or is killed
    * @throws SplError conflict when `path` exists
    */
   static async create(
@@ -67,11 +67,11 @@ export class SqliteStore implements Store {
       linkSync(unfinished, path);
     } catch (error) {
       if (systemCode(error) !== "EEXIST") throw fileError(error, "create", path);
-      throw new SplError("conflict", `there is a store at ${path} already`);
-    } finally {
       rmSync(unfinished);
+      throw new SplError("conflict", `there is a store at ${path} already`);
     }
     syncDirectory(dirname(path));
+    rmSync(unfinished);
   }
 
   read<T>(fn: (reader: Reader) => Promise<T> | T): Promise<T> {
