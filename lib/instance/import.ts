@@ -161,6 +161,8 @@ class Import {
       await writer.putSigner({ did, publicKey: fromHex(public_key, 32)! });
     }
     for (const entries of this.spool.groups()) {
+      // Lets the collector take the group before: without a turn of the event loop nothing is given back.
+      await new Promise(setImmediate);
       const result = await writer.insert(entries);
       sum.inserted += result.inserted;
       sum.deduplicated += result.deduplicated;
