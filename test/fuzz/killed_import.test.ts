@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { cpSync, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Box } from "../kit/box.ts";
 import { Daemon, spawnDaemon } from "../kit/daemon.ts";
-import { runSpl, ScratchHome } from "../kit/spl.ts";
+import { runSpl, ScratchHome, twinOf } from "../kit/spl.ts";
 import { inLanes, SLOW, spread } from "../kit/spread.ts";
 import { callsIn, DISK_CALLS, killingAt, Strace, strikePoints } from "../kit/strace.ts";
 
@@ -22,14 +22,6 @@ let before: State;
 let after: State;
 let exportedAfter: Buffer;
 let importPoints: string[];
-
-/** A home of its own, equal to that of `original` (which no daemon may be using). */
-function twinOf(original: ScratchHome): ScratchHome {
-  const home = new ScratchHome();
-  const [from, to] = [original, home].map(({ env }) => env.SYNCROPEL_HOME!);
-  cpSync(from!, to!, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith(".sock") });
-  return home;
-}
 
 const importIt = (home: ScratchHome) => runSpl(["import", "--force-overwrite", bundle], { home });
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -23,6 +23,17 @@ export class ScratchHome implements Disposable {
   }
 }
 
+/** A home with the same instance in it as `original`, which no daemon may be using. */
+export function twinOf(original: ScratchHome): ScratchHome {
+  const home = new ScratchHome();
+  cpSync(original.env.SYNCROPEL_HOME!, home.env.SYNCROPEL_HOME!, {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: (path) => !path.endsWith(".sock"),
+  });
+  return home;
+}
+
 export interface RunOptions {
   /** Where the command lives; a scratch home of its own by default. */
   home?: ScratchHome;
@@ -31,6 +42,8 @@ export interface RunOptions {
   stdin?: string | Uint8Array;
   /** The home's folder by default. */
   cwd?: string;
+  /** A command line that `spl` is appended to: `strace …`, `prlimit …`. */
+  under?: readonly string[];
 }
 
 export interface RunResult {
@@ -46,7 +59,7 @@ export async function runSpl(args: readonly string[], options: RunOptions = {}):
     return await runSpl(args, { ...options, home });
   }
   const { home } = options;
-  const child = Bun.spawn([splBinary(), ...args], {
+  const child = Bun.spawn([...(options.under ?? []), splBinary(), ...args], {
     cwd: options.cwd ?? home.path,
     env: { ...home.env, ...options.env },
     stdin: options.stdin === undefined ? "ignore" : new Blob([options.stdin]),
