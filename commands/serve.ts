@@ -66,7 +66,8 @@ async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
   const { signal } = ctx;
   await warn(ctx, args);
   const { serve } = await import("../server/serve.ts");
-  const running = await serve({ ...args, port, home: defaultHome(ctx.env) });
+  const echo = ctx.output === "text" ? await watcher() : {};
+  const running = await serve({ ...args, ...echo, port, home: defaultHome(ctx.env) });
   try {
     const { stop: _, ...facts } = running;
     await printResult(ctx, facts, () => describe(facts));
@@ -92,6 +93,13 @@ export async function stop(ctx: Context): Promise<void> {
   await printResult(ctx, { stopped: pid !== null, pid, home }, () =>
     pid === null ? `no daemon is running for ${safeText(home)}\n` : `✓ stopped (pid ${pid})\n`,
   );
+}
+
+/** Shows whoever watches in the foreground what goes to the log. */
+async function watcher() {
+  const { createConsola } = await import("consola");
+  const terminal = createConsola({ stdout: process.stderr, stderr: process.stderr });
+  return { echo: (text: string) => terminal.info(text) };
 }
 
 function describe(facts: { url: string; instance_did: string; pid: number; home: string }): string {

@@ -1,31 +1,33 @@
 import { appendFileSync, renameSync, statSync } from "node:fs";
 import { type Clock, isoTime } from "../lib/base/clock.ts";
 
+export type Facts = Record<string, string | number | boolean | null>;
+
 /** Writes one event. It never throws: a full or unwritable log must not stop an instance. */
-export type Log = (event: string, facts?: Record<string, string | number | boolean | null>) => void;
+export type Log = (event: string, facts?: Facts) => void;
+
+/** Hears the text of every event as well, without its time; for whoever watches an instance in the foreground. */
+export type Echo = (text: string) => void;
 
 /** From this size on, the log is moved to `<name>.1` (replacing the one before) when the instance starts. */
 const ROTATE_BYTES = 16 * 1024 * 1024;
 
-export function openLog(path: string, clock: Clock): Log {
+export function openLog(path: string, clock: Clock, echo: Echo = () => undefined): Log {
   rotate(path);
   return (event, facts = {}) => {
+    const text = eventText(event, facts);
+    echo(text);
     try {
-      appendFileSync(path, `${logLine(clock(), event, facts)}\n`, { mode: 0o600 });
+      appendFileSync(path, `${isoTime(clock())} ${text}\n`, { mode: 0o600 });
     } catch {
       // Nowhere is left to say it; the instance matters more than its log.
     }
   };
 }
 
-/** `<time> <event> name=value …` in printable ASCII, so that no value can forge a line or steer a terminal. */
-export function logLine(
-  at: number,
-  event: string,
-  facts: Record<string, string | number | boolean | null>,
-): string {
-  const pairs = Object.entries(facts).map(([name, value]) => `${name}=${logValue(value)}`);
-  return [isoTime(at), event, ...pairs].join(" ");
+/** `<event> name=value …` in printable ASCII, so that no value can forge a line or steer a terminal. */
+export function eventText(event: string, facts: Facts): string {
+  return [event, ...Object.entries(facts).map(([name, value]) => `${name}=${logValue(value)}`)].join(" ");
 }
 
 function logValue(value: string | number | boolean | null): string {

@@ -15,7 +15,7 @@ import { BundleJobs } from "./bundle_jobs.ts";
 import { Changes } from "./changes.ts";
 import type { AppContext } from "./context.ts";
 import { listenTcp, listenUnix } from "./listen.ts";
-import { openLog } from "./log.ts";
+import { type Echo, openLog } from "./log.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { isLoopbackName } from "./stages/host.ts";
 
@@ -36,6 +36,8 @@ export interface ServeOptions {
   /** The DID's name part, if the instance is made now. */
   name?: string | undefined;
   ports?: Partial<Ports>;
+  /** Hears what goes to the log. */
+  echo?: Echo;
 }
 
 export interface RunningServer {
@@ -160,11 +162,11 @@ async function openInstance({ home, name, ports }: ServeOptions): Promise<Instan
 function makeContext(
   instance: Instance,
   { host, publicUrl }: Settings,
-  { insecureLocalhost = false, isolated = false }: ServeOptions,
+  { insecureLocalhost = false, isolated = false, echo }: ServeOptions,
   stopping: AbortSignal,
 ): AppContext {
   const { paths, ports } = instance;
-  const log = openLog(paths.log, ports.clock);
+  const log = openLog(paths.log, ports.clock, echo);
   const publicName = publicUrl === null ? [] : [new URL(publicUrl).hostname];
   return {
     instance,

@@ -107,6 +107,27 @@ test("in the foreground: ready in one line, ended by a signal with status 0", as
   }
 });
 
+test("whoever watches it in the foreground sees what happens", async () => {
+  await using box = new Box();
+  const child = Bun.spawn([splBinary(), "serve", "--isolated", "--port", "0"], {
+    env: box.home.env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const lines = child.stdout.getReader();
+  expect(new TextDecoder().decode((await lines.read()).value)).toStartWith(
+    "✓ serving did:sync:instance:local-",
+  );
+  await box.ok("intend", "watch");
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  const seen = await child.stderr.text();
+  expect(seen).toMatch(
+    / start version=.* request method=POST path=\/v1\/records status=201 .* stop pid=\d+\n$/s,
+  );
+});
+
 test("killed in the middle of writing, it comes back with all that it acknowledged", async () => {
   await using box = new Box();
   const { child } = await foreground(box);

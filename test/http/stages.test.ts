@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { logLine } from "../../server/log.ts";
+import { eventText } from "../../server/log.ts";
 import { type Line, splitLines } from "../../server/stages/lines.ts";
 import { negotiate } from "../../server/stages/negotiate.ts";
 
@@ -59,9 +59,9 @@ test("the client's preference decides, the first offer where it has none", () =>
 
 test("no value can forge a line of the log or steer a terminal", () => {
   const value = 'x"\n2026 start\u001b[2J\u009b\u202e\r\u0000é';
-  const text = logLine(0, "request", { path: value, status: 404, remote: null });
+  const text = eventText("request", { path: value, status: 404, remote: null });
   expect(text).toMatch(/^[ -~]+$/);
-  expect(text).toStartWith("1970-01-01T00:00:00.000Z request path=");
+  expect(text).toStartWith("request path=");
   expect(text).toEndWith(" status=404 remote=null");
   const quoted = / path=("(?:[^"\\]|\\.)*") status/.exec(text)![1]!;
   expect(JSON.parse(quoted)).toBe(value);
