@@ -136,7 +136,9 @@ async function openSource(ctx: Context, args: Args): Promise<Source> {
     return { ...bundle, close: () => bundle.close().finally(() => lock?.release()) };
   }
   const client = await connectForBundle(ctx, args, "exporting from");
-  const bundle = await client.exportBundle({ compression, identity, carry_tokens: args.carryTokens });
+  // Who writes a file takes signals over, so that even one who waits for the next byte leaves nothing behind.
+  const signal = args.out === "-" ? undefined : ctx.signal;
+  const bundle = await client.exportBundle({ compression, identity, carry_tokens: args.carryTokens }, signal);
   return { ...bundle, close: async () => undefined };
 }
 

@@ -106,8 +106,15 @@ export class InstanceClient {
   }
 
   /** The manifest is known before the first byte of the bundle arrives. */
-  async exportBundle(query: ExportQuery): Promise<{ manifest: Manifest; chunks: AsyncIterable<Uint8Array> }> {
-    const response = await this.#http.request("/v1/export", { query: { ...query }, accept: BUNDLE_TYPE });
+  async exportBundle(
+    query: ExportQuery,
+    signal?: AbortSignal,
+  ): Promise<{ manifest: Manifest; chunks: AsyncIterable<Uint8Array> }> {
+    const response = await this.#http.request("/v1/export", {
+      query: { ...query },
+      accept: BUNDLE_TYPE,
+      ...(signal && { signal }),
+    });
     const header = response.headers.get(MANIFEST_HEADER);
     if (header === null) {
       throw new SplError("unreachable", `${this.target.url} did not send a manifest`, {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, watch } from "node:fs";
 import { basename } from "node:path";
-import { Daemon } from "../kit/daemon.ts";
-import { type RunResult, runSpl, ScratchHome, twinOf } from "../kit/spl.ts";
+import { Daemon, statusOf } from "../kit/daemon.ts";
+import { type RunResult, runSpl, ScratchHome, splBinary, twinOf } from "../kit/spl.ts";
 import { inLanes, seeded, spread } from "../kit/spread.ts";
 import { callsIn, DISK_CALLS, injecting, killingAt, Strace, strikePoints } from "../kit/strace.ts";
 
@@ -87,11 +87,21 @@ for (const [signal, status] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const) {
-  test(`the command is ended by ${signal}: nothing is left of it`, async () => {
-    await exportUnder(injecting("write", `signal=${signal}:when=6`), async (result, files) => {
-      expect(result).toMatchObject({ status, stdout: "" });
-      expect(files).toEqual([]);
+  test(`the command waits for the rest of the file and is ended by ${signal}: nothing is left of it`, async () => {
+    using folder = new ScratchHome();
+    await using _ = await Strace.attach(daemon.pid, ...injecting("sendmsg", "signal=SIGSTOP:when=3"));
+    const begun = Promise.withResolvers<void>();
+    const watcher = watch(folder.path, (_, name) => name?.endsWith(".tmp") && begun.resolve());
+    const child = Bun.spawn([splBinary(), "export", "--out", `${folder.path}/out.tar.zst`], {
+      env: home.env,
+      stdio: ["ignore", "pipe", "pipe"],
     });
+    await begun.promise;
+    watcher.close();
+    child.kill(signal);
+    await child.exited;
+    process.kill(daemon.pid, "SIGCONT");
+    expect([statusOf(child), await child.stdout.text(), readdirSync(folder.path)]).toEqual([status, "", []]);
   });
 }
 
