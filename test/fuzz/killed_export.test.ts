@@ -1,15 +1,17 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, watch } from "node:fs";
 import { basename } from "node:path";
 import { Daemon, statusOf } from "../kit/daemon.ts";
 import { type RunResult, runSpl, ScratchHome, splBinary, twinOf } from "../kit/spl.ts";
-import { inLanes, seeded, spread } from "../kit/spread.ts";
+import { inLanes, LIMIT_MS, seeded, spread } from "../kit/spread.ts";
 import { callsIn, DISK_CALLS, injecting, killingAt, Strace, strikePoints } from "../kit/strace.ts";
 
 /**
  * An export ends in the middle, by a kill of the command or of the daemon: under the final name there is no file, or one
  * that verifies. SPL_SLOW_TESTS=1 takes every moment, otherwise it is an even spread of them.
  */
+
+setDefaultTimeout(LIMIT_MS);
 
 let template: ScratchHome;
 let home: ScratchHome;

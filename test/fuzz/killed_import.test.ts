@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Box } from "../kit/box.ts";
 import { Daemon, spawnDaemon } from "../kit/daemon.ts";
 import { runSpl, ScratchHome, twinOf } from "../kit/spl.ts";
-import { inLanes, SLOW, spread } from "../kit/spread.ts";
+import { inLanes, LIMIT_MS, spread } from "../kit/spread.ts";
 import { callsIn, DISK_CALLS, killingAt, Strace, strikePoints } from "../kit/strace.ts";
 
 /**
@@ -12,6 +12,8 @@ import { callsIn, DISK_CALLS, killingAt, Strace, strikePoints } from "../kit/str
  * there afterwards is the instance before or the instance behind it, and a second try completes. SPL_SLOW_TESTS=1
  * takes every call, otherwise it is an even spread of them.
  */
+
+setDefaultTimeout(LIMIT_MS);
 
 /** A state that a home may be found in, as `spl status` tells it. */
 type State = { instance_did: string; records: number; threads: number; digest: string };
@@ -104,23 +106,17 @@ async function recover(home: ScratchHome): Promise<"before" | "after"> {
   return state.records === before.records ? "before" : "after";
 }
 
-const LIMIT_MS = SLOW ? 600_000 : 60_000;
-
-test(
-  "an import killed at any moment leaves the instance before or behind it",
-  async () => {
-    let killed = 0;
-    const found = new Set<string>();
-    await inLanes(spread(importPoints, 24), async (point) => {
-      using home = twinOf(target.home);
-      if (await killImport(home, point)) killed++;
-      found.add(await recover(home));
-    });
-    expect(killed).toBeGreaterThan(12);
-    expect(found).toEqual(new Set(["before", "after"]));
-  },
-  LIMIT_MS,
-);
+test("an import killed at any moment leaves the instance before or behind it", async () => {
+  let killed = 0;
+  const found = new Set<string>();
+  await inLanes(spread(importPoints, 24), async (point) => {
+    using home = twinOf(target.home);
+    if (await killImport(home, point)) killed++;
+    found.add(await recover(home));
+  });
+  expect(killed).toBeGreaterThan(12);
+  expect(found).toEqual(new Set(["before", "after"]));
+});
 
 /** Every call of a start in `home`. */
 async function startPoints(home: ScratchHome): Promise<string[]> {
@@ -142,35 +138,27 @@ async function killStart(home: ScratchHome, point: string): Promise<void> {
   await child.exited;
 }
 
-test(
-  "a start that is killed while it mends a killed import can be repeated",
-  async () => {
-    using crashed = twinOf(target.home);
-    // Behind the commit and before the keys are in their places.
-    expect(await killImport(crashed, "symlink:1")).toBe(true);
-    using traced = twinOf(crashed);
-    const points = await startPoints(traced);
-    await inLanes(spread(points, 6), async (point) => {
-      using home = twinOf(crashed);
-      await killStart(home, point);
-      expect(await recover(home)).toBe("after");
-    });
-  },
-  LIMIT_MS,
-);
+test("a start that is killed while it mends a killed import can be repeated", async () => {
+  using crashed = twinOf(target.home);
+  // Behind the commit and before the keys are in their places.
+  expect(await killImport(crashed, "symlink:1")).toBe(true);
+  using traced = twinOf(crashed);
+  const points = await startPoints(traced);
+  await inLanes(spread(points, 6), async (point) => {
+    using home = twinOf(crashed);
+    await killStart(home, point);
+    expect(await recover(home)).toBe("after");
+  });
+});
 
-test(
-  "a first start that is killed can be repeated",
-  async () => {
-    using traced = new ScratchHome();
-    const points = await startPoints(traced);
-    await inLanes(spread(points, 10), async (point) => {
-      using home = new ScratchHome();
-      await killStart(home, point);
-      await using daemon = await Daemon.start(home);
-      expect(await daemon.json("/v1/status")).toMatchObject({ records: 0 });
-      expect(readdirSync(daemon.paths.run).sort()).toEqual(["daemon.json", "lock", "spl.sock"]);
-    });
-  },
-  LIMIT_MS,
-);
+test("a first start that is killed can be repeated", async () => {
+  using traced = new ScratchHome();
+  const points = await startPoints(traced);
+  await inLanes(spread(points, 10), async (point) => {
+    using home = new ScratchHome();
+    await killStart(home, point);
+    await using daemon = await Daemon.start(home);
+    expect(await daemon.json("/v1/status")).toMatchObject({ records: 0 });
+    expect(readdirSync(daemon.paths.run).sort()).toEqual(["daemon.json", "lock", "spl.sock"]);
+  });
+});

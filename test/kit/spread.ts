@@ -1,6 +1,9 @@
 /** True when the long sweeps were asked for: `SPL_SLOW_TESTS=1`. */
 export const SLOW = process.env.SPL_SLOW_TESTS === "1";
 
+/** How long a test may take that starts processes. */
+export const LIMIT_MS = SLOW ? 600_000 : 60_000;
+
 /** `n` of the items, evenly spread, the last among them; all of them where they are asked for or are no more than that. */
 export function spread<T>(items: readonly T[], n: number): T[] {
   if (SLOW || items.length <= n) return [...items];
