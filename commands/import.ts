@@ -1,4 +1,5 @@
 import type { ImportSummary, Manifest } from "../lib/api/wire.ts";
+import { counted } from "../lib/base/text.ts";
 import { decryptArgs, readBundleFile } from "./_bundle_file.ts";
 import { type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";
 import { connectForBundle } from "./_target.ts";
@@ -89,8 +90,9 @@ function identityLine({ identity, instance_did }: ImportSummary, manifest: Manif
 /** What a person should know beyond the summary. */
 function* notes({ accounts_kept, inert_pairs, source_did }: ImportSummary): Generator<string> {
   if (accounts_kept.length > 0) yield `accounts that existed stay as they were: ${accounts_kept.join(", ")}`;
-  if (inert_pairs > 0)
-    yield `${inert_pairs} federation pairs of ${source_did} have no effect under another identity`;
+  if (inert_pairs > 0) {
+    yield `${counted(inert_pairs, "federation pair")} of ${source_did} without effect under another identity`;
+  }
 }
 
 export default command;

@@ -2,12 +2,18 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Box } from "./box.ts";
 
+export interface Snapshot {
+  status: Record<string, unknown>;
+  /** As `filesOf` gives them. */
+  files: Record<string, string>;
+}
+
 /**
  * Everything of a box's instance that must not change when something is refused: what it says of itself, and each
  * file of its home with its content's hash. Left out are the log and SQLite's index of the write-ahead log, which say
  * only what was going on.
  */
-export async function snapshot(box: Box): Promise<object> {
+export async function snapshot(box: Box): Promise<Snapshot> {
   const { uptime_s: _, ...status } = await box.json("status");
   return { status, files: filesOf(box.home.env.SYNCROPEL_HOME!) };
 }
