@@ -1,4 +1,4 @@
-import { SplError } from "../../lib/base/errors.ts";
+import { refusal } from "../../lib/bundle/malformed.ts";
 import { readBundle } from "../../lib/bundle/read.ts";
 import { renderFacts } from "../../lib/ui/facts.ts";
 import { decryptArgs, readBundleFile } from "../_bundle_file.ts";
@@ -16,7 +16,7 @@ const command = defineSpl({
       if (event.kind !== "manifest") continue;
       return printResult(ctx, event.manifest, () => `${file}\n${renderFacts(manifestFacts(event.manifest))}`);
     }
-    throw new SplError("bundle_malformed", "bundle malformed: it holds no manifest");
+    throw refusal("it holds no manifest");
   },
 });
 

@@ -1,4 +1,5 @@
-import { SplError } from "../base/errors.ts";
+import { malformed, refusal } from "../bundle/malformed.ts";
+import { MANIFEST } from "../bundle/members.ts";
 import { readBundle } from "../bundle/read.ts";
 import type { BundleEvent, Manifest } from "../bundle/types.ts";
 import { InstanceFolds } from "../folds/reserved.ts";
@@ -39,7 +40,7 @@ export async function inspectBundle(
     await onEvent?.(event);
     if (event.kind === "end") return { manifest: event.manifest, digest: digest.hex(), folds };
   }
-  throw new SplError("bundle_malformed", "bundle malformed: it ends too early");
+  throw refusal("it ends too early");
 }
 
 function checkCounts(manifest: Manifest, folds: InstanceFolds): void {
@@ -49,10 +50,7 @@ function checkCounts(manifest: Manifest, folds: InstanceFolds): void {
   };
   for (const [name, found] of Object.entries(counts) as [keyof typeof counts, number][]) {
     if (manifest[name] !== found) {
-      throw new SplError(
-        "bundle_malformed",
-        `bundle malformed: manifest.json: ${name} is ${manifest[name]}, but the records hold ${found}`,
-      );
+      throw malformed(MANIFEST, `${name} is ${manifest[name]}, but the records hold ${found}`);
     }
   }
 }
