@@ -16,11 +16,13 @@ export function compressionOf(path: string): Compression {
   return /\.(tar\.gz|tgz)$/.test(name) ? "gz" : name.endsWith(".tar") ? "none" : "zst";
 }
 
+/** @param release called with each block whose bytes are not needed any more; not for every compression */
 export function compress(
   blocks: AsyncIterable<Uint8Array>,
   compression: Compression,
+  release: (block: Uint8Array) => void = () => undefined,
 ): AsyncIterable<Uint8Array> {
-  if (compression === "zst") return compressZstd(blocks);
+  if (compression === "zst") return compressZstd(blocks, release);
   return compression === "gz" ? compressGzip(blocks) : blocks;
 }
 

@@ -51,7 +51,9 @@ export async function writeBundle(source: BundleSource, compression: Compression
   const signature = key.sign(data);
   openManifest(data, signature);
   const members = [{ path: MANIFEST, data }, { path: MANIFEST_SIGNATURE, data: signature }, ...fixed];
-  return { manifest, chunks: compress(layOut(source, manifest, members), compression) };
+  const tar = new TarWriter();
+  const blocks = layOut(tar, source, manifest, members);
+  return { manifest, chunks: compress(blocks, compression, (block) => tar.recycle(block)) };
 }
 
 /** The members between `manifest.sig` and the first group, checked as a reader will check them. */
@@ -110,11 +112,11 @@ function describe(source: BundleSource, totals: Totals): Manifest {
 
 /** The second pass: the tar, in blocks of `FRAME_BYTES`. */
 async function* layOut(
+  tar: TarWriter,
   source: BundleSource,
   manifest: Manifest,
   members: Member[],
 ): AsyncGenerator<Uint8Array> {
-  const tar = new TarWriter();
   const tally = new Tally();
   for (const { path, data } of members) {
     tar.add(path, data);

@@ -17,8 +17,15 @@ const RESERVED_BLOCK = 3;
 const MAX_COMPRESSED_BYTES = MAX_FRAME_BYTES + 64 * 1024;
 
 /** One frame for each block (of at most `FRAME_BYTES`), compressed beside the work that makes the next. */
-export function compressZstd(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  return overlapped(blocks, 3, (block) => Bun.zstdCompress(block, { level: LEVEL }));
+export function compressZstd(
+  blocks: AsyncIterable<Uint8Array>,
+  release: (block: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  return overlapped(blocks, 3, async (block) => {
+    const frame = await Bun.zstdCompress(block, { level: LEVEL });
+    release(block);
+    return frame;
+  });
 }
 
 /** @throws SplError bundle_malformed for anything but whole frames of at most `MAX_FRAME_BYTES` */
