@@ -1,8 +1,10 @@
 import { SplError } from "../lib/base/errors.ts";
 import { defaultHome, homePaths } from "../lib/base/home.ts";
+import { checkInstanceName } from "../lib/identity/did.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { initInstance } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
+import { safeText } from "../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone } from "./_kit.ts";
 
 const command = defineSpl({
@@ -19,6 +21,7 @@ const command = defineSpl({
   },
   examples: ["spl init", "SYNCROPEL_HOME=/srv/spl spl init --name box"],
   run: async (ctx, { name }) => {
+    checkInstanceName(name);
     const home = defaultHome(ctx.env);
     const paths = homePaths(home);
     makeHome(paths);
@@ -32,7 +35,7 @@ const command = defineSpl({
     await printResult(
       ctx,
       { home, instance_did: did, epoch },
-      () => `✓ Instance made in ${home}\n  DID: ${did}\n`,
+      () => `✓ Instance made in ${safeText(home)}\n  DID: ${did}\n`,
     );
   },
 });
