@@ -1,6 +1,6 @@
 import { toHex } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
-import type { AccountLine, BundleSource, TokenLine, WrittenBundle } from "../bundle/types.ts";
+import type { AccountLine, BundleSource, Manifest, TokenLine, WrittenBundle } from "../bundle/types.ts";
 import { writeBundle } from "../bundle/write.ts";
 import type { Reader } from "../store/types.ts";
 import { Instance, type Ports, type Signer } from "./instance.ts";
@@ -39,19 +39,22 @@ export async function exportBundle(
   };
   try {
     const written = await started.promise;
-    await instance.store.transact((writer) =>
-      writer.addAudit(instance.ports.clock(), "export", {
-        did: written.manifest.source_did,
-        records: written.manifest.record_count,
-        identity: options.identity,
-        tokens: written.manifest.tokens,
-        bundle_sha256: written.manifest.bundle_sha256,
-      }),
-    );
+    await audit(instance, written.manifest);
     return { ...written, close };
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+async function audit({ store, ports }: Instance, manifest: Manifest): Promise<void> {
+  const { source_did: did, record_count: records, identity, tokens, bundle_sha256 } = manifest;
+  const row = { did, records, identity, tokens, bundle_sha256 };
+  try {
+    await store.transact((writer) => writer.addAudit(ports.clock(), "export", row));
+  } catch (error) {
+    // Taking the instance elsewhere is what a full disk calls for: it must not fail for want of space for this row.
+    if (!(error instanceof SplError && error.code === "disk_full")) throw error;
   }
 }
 

@@ -42,41 +42,38 @@ export async function importBundle(
   options: ImportOptions,
   { onVerified, ...ports }: ImportPorts = {},
 ): Promise<ImportSummary> {
+  await using open = new AsyncDisposableStack();
   const instance = await Instance.open(home, ports, { bulk: true, cacheKib: IMPORT_CACHE_KIB });
-  const { random } = instance.ports;
-  const spool = new Spool(instance.paths.run, random);
-  try {
-    const contents: Contents = { manifest: null!, seed: null, signers: [], accounts: [], tokens: [] };
-    const inspection = await inspectBundle(input, {
-      deep: options.deep,
-      onEvent: async (event) => {
-        if (event.kind === "manifest") {
-          contents.manifest = event.manifest;
-          const totals = await instance.store.read((reader) => reader.totals());
-          checkExpected(event.manifest, options);
-          // A store of another size differs for sure: no need to read on.
-          if (totals.records !== event.manifest.record_count) checkEmpty(totals, options);
-        } else if (event.kind === "identity") contents.seed = event.seed;
-        else if (event.kind === "signers") contents.signers = event.signers;
-        else if (event.kind === "accounts") {
-          contents.accounts = event.accounts;
-          contents.tokens = event.tokens ?? [];
-        } else if (event.kind === "group") spool.write(event.thread, event.entries);
-      },
-    });
-    await instance.store.read((reader) => refuseIfDifferent(reader, inspection, options));
-    onVerified?.({
-      signature: "valid",
-      source_did: inspection.manifest.source_did,
-      manifest: inspection.manifest,
-    });
-    const importing = new Import(instance, options, inspection, contents, spool);
-    if (options.dryRun) return await instance.store.read((reader) => importing.rehearse(reader));
-    return await importing.commit();
-  } finally {
-    spool.close();
-    await instance.close();
-  }
+  open.defer(() => instance.close());
+  const spool = new Spool(instance.paths.run, instance.ports.random);
+  open.defer(() => spool.close());
+  const contents: Contents = { manifest: null!, seed: null, signers: [], accounts: [], tokens: [] };
+  const inspection = await inspectBundle(input, {
+    deep: options.deep,
+    onEvent: async (event) => {
+      if (event.kind === "manifest") {
+        contents.manifest = event.manifest;
+        const totals = await instance.store.read((reader) => reader.totals());
+        checkExpected(event.manifest, options);
+        // A store of another size differs for sure: no need to read on.
+        if (totals.records !== event.manifest.record_count) checkEmpty(totals, options);
+      } else if (event.kind === "identity") contents.seed = event.seed;
+      else if (event.kind === "signers") contents.signers = event.signers;
+      else if (event.kind === "accounts") {
+        contents.accounts = event.accounts;
+        contents.tokens = event.tokens ?? [];
+      } else if (event.kind === "group") spool.write(event.thread, event.entries);
+    },
+  });
+  await instance.store.read((reader) => refuseIfDifferent(reader, inspection, options));
+  onVerified?.({
+    signature: "valid",
+    source_did: inspection.manifest.source_did,
+    manifest: inspection.manifest,
+  });
+  const importing = new Import(instance, options, inspection, contents, spool);
+  if (options.dryRun) return await instance.store.read((reader) => importing.rehearse(reader));
+  return await importing.commit();
 }
 
 class Import {
@@ -142,11 +139,15 @@ class Import {
       const { digest, records } = await writer.totals();
       return { ...summary, receipt: this.#receipt(summary, after, digest, records, at) };
     });
-    if (adopted) {
-      repairPointer(paths.keys, adopted.fingerprint);
-      retireKey(paths.keys, before.fingerprint);
+    try {
+      if (adopted) {
+        repairPointer(paths.keys, adopted.fingerprint);
+        retireKey(paths.keys, before.fingerprint);
+      }
+      await instance.store.checkpoint();
+    } catch {
+      // The import is done. This is tidying that the next start repeats; where the disk is full, it has to wait.
     }
-    await instance.store.checkpoint();
     return summary;
   }
 

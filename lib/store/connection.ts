@@ -89,7 +89,8 @@ export function storeError(path: string, error: unknown): unknown {
   if (error instanceof SplError || isBusy(error)) return error;
   const code = systemCode(error);
   const reason = error instanceof Error ? error.message : String(error);
-  if (code === "SQLITE_FULL") {
+  // The latter: no room to make the index of the log larger.
+  if (code === "SQLITE_FULL" || code === "SQLITE_IOERR_SHMSIZE") {
     return new SplError("disk_full", `cannot write ${path}: no space left on the device`, {
       hint: "free some space and run the same command again; nothing was changed",
       cause: error,

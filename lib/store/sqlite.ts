@@ -59,7 +59,9 @@ export class SqliteStore implements Store {
     const db = createConnection(unfinished);
     try {
       await fill(new SqliteWriter(db, unfinished));
-      storeCall(unfinished, () => db.run("PRAGMA wal_checkpoint(TRUNCATE)"));
+      db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      throw storeError(unfinished, error);
     } finally {
       db.close();
     }

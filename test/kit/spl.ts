@@ -23,9 +23,8 @@ export class ScratchHome implements Disposable {
   }
 }
 
-/** A home with the same instance in it as `original`, which no daemon may be using. */
-export function twinOf(original: ScratchHome): ScratchHome {
-  const home = new ScratchHome();
+/** A home with the same instance in it as `original`, which no daemon may be using; `home` has no instance yet. */
+export function twinOf(original: ScratchHome, home = new ScratchHome()): ScratchHome {
   cpSync(original.env.SYNCROPEL_HOME!, home.env.SYNCROPEL_HOME!, {
     recursive: true,
     verbatimSymlinks: true,
