@@ -79,7 +79,8 @@ async function* verify(members: MemberCursor, options: ReadOptions): AsyncGenera
   yield { kind: "accounts", accounts, tokens };
   yield* seen.splice(0);
 
-  const groups = new GroupReader(members, keyring(manifest, options.deep ? publicKey : null, signers));
+  const deep = typeof options.deep === "function" ? options.deep() : options.deep;
+  const groups = new GroupReader(members, keyring(manifest, deep ? publicKey : null, signers));
   for (let first = await members.next(); first !== null; first = await members.next()) {
     const group = await groups.read(first);
     tally.addGroup(group, first.data, entrySize);

@@ -93,8 +93,8 @@ export type BundleEvent =
   | { kind: "end"; manifest: Manifest };
 
 export interface ReadOptions {
-  /** Check the signatures of the bundle's own identity one by one as well. */
-  deep?: boolean;
+  /** Check the signatures of the bundle's own identity one by one as well; asked behind the `accounts` event. */
+  deep?: boolean | (() => boolean);
   /** Yield a `member` event for every member, for listings. */
   members?: boolean;
 }

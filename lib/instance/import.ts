@@ -3,7 +3,7 @@ import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
 import type { AccountLine, Manifest, SignerLine, TokenLine } from "../bundle/types.ts";
-import { parseInstanceDid } from "../identity/did.ts";
+import { certifies, parseInstanceDid } from "../identity/did.ts";
 import { type KeyPair, keyFromSeed } from "../identity/key.ts";
 import { repairPointer, retireKey, saveKey } from "../identity/keys_folder.ts";
 import { canonicalBytes } from "../record/canonical.ts";
@@ -24,6 +24,8 @@ export interface ImportPorts extends Partial<Ports> {
 /** What a bundle holds besides its records, gathered while it streams. */
 interface Contents {
   manifest: Manifest;
+  /** Whether it is the bundle of another identity than this instance will have. */
+  foreign: boolean;
   seed: Uint8Array | null;
   signers: SignerLine[];
   accounts: AccountLine[];
@@ -47,25 +49,43 @@ export async function importBundle(
   open.defer(() => instance.close());
   const spool = new Spool(instance.paths.run, instance.ports.random);
   open.defer(() => spool.close());
-  const contents: Contents = { manifest: null!, seed: null, signers: [], accounts: [], tokens: [] };
+  const contents: Contents = {
+    manifest: null!,
+    foreign: true,
+    seed: null,
+    signers: [],
+    accounts: [],
+    tokens: [],
+  };
   const inspection = await inspectBundle(input, {
-    deep: options.deep,
+    // Vouching for one's own signatures is for who this instance is, not for a stranger: a false one taken in here
+    // would make each later export of this instance be refused.
+    deep: () => options.deep || contents.foreign,
     onEvent: async (event) => {
       if (event.kind === "manifest") {
         contents.manifest = event.manifest;
-        const totals = await instance.store.read((reader) => reader.totals());
+        const { totals, did } = await instance.store.read(async (reader) => ({
+          totals: await reader.totals(),
+          did: (await instance.signer(reader)).did,
+        }));
+        contents.foreign = isForeign(event.manifest, did, options);
         checkExpected(event.manifest, options);
         // A store of another size differs for sure: no need to read on.
         if (totals.records !== event.manifest.record_count) checkEmpty(totals, options);
       } else if (event.kind === "identity") contents.seed = event.seed;
-      else if (event.kind === "signers") contents.signers = event.signers;
-      else if (event.kind === "accounts") {
+      else if (event.kind === "signers") {
+        if (contents.foreign) refuseUnproven(event.signers);
+        contents.signers = event.signers;
+      } else if (event.kind === "accounts") {
         contents.accounts = event.accounts;
         contents.tokens = event.tokens ?? [];
       } else if (event.kind === "group") spool.write(event.thread, event.entries);
     },
   });
-  await instance.store.read((reader) => refuseIfDifferent(reader, inspection, options));
+  await instance.store.read(async (reader) => {
+    await refuseIfDifferent(reader, inspection, options);
+    await refuseOtherKeys(reader, contents.signers);
+  });
   onVerified?.({
     signature: "valid",
     source_did: inspection.manifest.source_did,
@@ -88,34 +108,33 @@ class Import {
   /** The same summary without a write. */
   async rehearse(reader: Reader): Promise<ImportSummary> {
     const signer = await this.instance.signer(reader);
+    const after = this.#adopted(signer) ?? signer;
     let deduplicated = 0;
     for (const entries of this.spool.groups())
       deduplicated += await reader.known(entries.map((entry) => entry.id));
     const existing = new Set((await reader.accounts()).map((account) => account.name));
-    const kept = this.contents.accounts.map(({ name }) => name).filter((name) => existing.has(name));
+    const kept = this.#brought(after)
+      .accounts.map(({ name }) => name)
+      .filter((name) => existing.has(name));
     const inserted = this.inspection.manifest.record_count - deduplicated;
-    return this.#summary(
-      { inserted, deduplicated, replaced: 0 },
-      this.#adopted(signer) ?? signer,
-      signer,
-      kept,
-    );
+    return this.#summary({ inserted, deduplicated, replaced: 0 }, after, signer, kept);
   }
 
   async commit(): Promise<ImportSummary> {
     const { instance, inspection } = this;
     const { paths } = instance;
-    const before = await instance.store.read((reader) => instance.signer(reader));
-    const adopted = this.#adopted(before);
-    // The key is on disk before the row that selects it: a crash in between leaves a stray that start-up retires.
-    if (adopted) saveKey(paths.keys, adopted.key);
-    const summary = await instance.store.transact(async (writer) => {
+    const { summary, before, after } = await instance.store.transact(async (writer) => {
       const totals = await refuseIfDifferent(writer, inspection, this.options);
       const signer = await instance.signer(writer);
-      const counts = await this.#insert(writer, totals);
-      const kept = await this.#accounts(writer);
       const after = this.#adopted(signer) ?? signer;
-      if (after !== signer) await writer.setIdentity(after);
+      await refuseOtherKeys(writer, this.contents.signers);
+      const counts = await this.#insert(writer, totals);
+      const kept = await this.#accounts(writer, after);
+      // On disk before the row that selects it: a crash in between leaves a stray key that start-up retires.
+      if (after !== signer) {
+        saveKey(paths.keys, after.key);
+        await writer.setIdentity(after);
+      }
       const summary = this.#summary(counts, after, signer, kept);
       const at = instance.ports.clock();
       await writer.addImport({
@@ -137,11 +156,12 @@ class Import {
         bundle_sha256: inspection.manifest.bundle_sha256,
       });
       const { digest, records } = await writer.totals();
-      return { ...summary, receipt: this.#receipt(summary, after, digest, records, at) };
+      const receipt = this.#receipt(summary, after, digest, records, at);
+      return { summary: { ...summary, receipt }, before: signer, after };
     });
     try {
-      if (adopted) {
-        repairPointer(paths.keys, adopted.fingerprint);
+      if (after.fingerprint !== before.fingerprint) {
+        repairPointer(paths.keys, after.fingerprint);
         retireKey(paths.keys, before.fingerprint);
       }
       await instance.store.checkpoint();
@@ -173,12 +193,13 @@ class Import {
   }
 
   /** Adds accounts and tokens; those of a name that exists stay as they are, so that no scope is ever widened. */
-  async #accounts(writer: Writer): Promise<string[]> {
+  async #accounts(writer: Writer, after: Signer): Promise<string[]> {
+    const { accounts, tokens } = this.#brought(after);
     const kept = new Set<string>();
-    for (const account of this.contents.accounts) {
+    for (const account of accounts) {
       if (!(await writer.addAccount({ ...account, kind: "service" }))) kept.add(account.name);
     }
-    for (const { token_sha256, account, description, expires_at } of this.contents.tokens) {
+    for (const { token_sha256, account, description, expires_at } of tokens) {
       if (kept.has(account)) continue;
       await writer.addToken({
         hash: fromHex(token_sha256, 32)!,
@@ -190,6 +211,11 @@ class Import {
       });
     }
     return [...kept];
+  }
+
+  /** Accounts and tokens go with the identity: those of a stranger must not open this instance. */
+  #brought(after: Signer): Pick<Contents, "accounts" | "tokens"> {
+    return after.did === this.inspection.manifest.source_did ? this.contents : { accounts: [], tokens: [] };
   }
 
   /** The identity that the bundle brings, or null where this instance stays who it is. */
@@ -244,6 +270,37 @@ class Import {
     };
     const message = concatBytes(utf8("syncropel-receipt-v1:"), canonicalBytes(facts));
     return { ...facts, sig: toBase64Url(by.key.sign(message)) };
+  }
+}
+
+function isForeign(
+  { source_did, identity }: Manifest,
+  did: string,
+  { keepIdentity }: ImportOptions,
+): boolean {
+  return source_did !== did && (keepIdentity || identity === "none");
+}
+
+/**
+ * A DID such as `did:web` does not certify its key. One's own bundle is believed, a stranger's is not: it could have
+ * signed anything in that name.
+ */
+function refuseUnproven(signers: SignerLine[]): void {
+  const unproven = signers.find(({ did, public_key }) => !certifies(did, fromHex(public_key, 32)!));
+  if (unproven === undefined) return;
+  throw new SplError("verification_failed", `import refused: nothing proves the key of ${unproven.did}`, {
+    hint: "nothing was changed; a bundle brings such signers only along with its identity",
+  });
+}
+
+/** Two keys of one signer would make the next export be refused, since a bundle lists one for each. */
+async function refuseOtherKeys(reader: Reader, signers: SignerLine[]): Promise<void> {
+  for (const { did, public_key } of signers) {
+    const known = await reader.signer(did);
+    if (known === null || toHex(known.publicKey) === public_key) continue;
+    throw new SplError("verification_failed", `import refused: ${did} has another key here`, {
+      hint: "nothing was changed; ask who made the bundle which key is right",
+    });
   }
 }
 

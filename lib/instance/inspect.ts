@@ -1,7 +1,7 @@
 import { malformed, refusal } from "../bundle/malformed.ts";
 import { MANIFEST } from "../bundle/members.ts";
 import { readBundle } from "../bundle/read.ts";
-import type { BundleEvent, Manifest } from "../bundle/types.ts";
+import type { BundleEvent, Manifest, ReadOptions } from "../bundle/types.ts";
 import { InstanceFolds } from "../folds/reserved.ts";
 import { DigestSum } from "../record/digest.ts";
 
@@ -12,9 +12,7 @@ export interface Inspection {
   folds: InstanceFolds;
 }
 
-export interface InspectOptions {
-  deep?: boolean;
-  members?: boolean;
+export interface InspectOptions extends ReadOptions {
   /** Sees every event as it is verified; may throw to stop reading. */
   onEvent?: (event: BundleEvent) => void | Promise<void>;
 }
