@@ -20,7 +20,7 @@ const exportArgs = {
   identity: {
     type: "boolean",
     default: true,
-    negativeDescription: "leave the private key out: for inspection, not for moving",
+    description: "leave the private key out: for inspection, not for moving",
   },
   identityOnly: { type: "boolean", description: "nothing but the identity" },
   carryTokens: {
