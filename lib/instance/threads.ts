@@ -41,6 +41,12 @@ export function showThread(instance: Instance, name: string): Promise<ThreadDeta
   });
 }
 
+/** Some records of a listing: fewer than were asked for where they are large. */
+export interface RecordPage<T> {
+  items: T[];
+  more: boolean;
+}
+
 /**
  * A page of a thread in canonical order.
  * @throws SplError not_found
@@ -49,19 +55,35 @@ export function threadRecords(
   instance: Instance,
   name: string,
   page: { after?: OrderKey; limit: number },
-): Promise<Entry[]> {
+): Promise<RecordPage<Entry>> {
   return instance.store.read(async (reader) => {
     await requireThread(reader, name);
-    return collect(reader.threadEntries(name, page));
+    return firstBatch(reader.threadEntries(name, page), page.limit);
   });
 }
 
-/** A page of what was taken in behind sequence number `after`, in order of arrival. */
+/**
+ * A page of what was taken in behind sequence number `after`, in order of arrival. `next` is what to pass as `after`
+ * from then on, whether or not there is more by now.
+ */
 export function recordsSince(
   instance: Instance,
   { after, ...page }: { after: number; thread?: string; limit: number },
-): Promise<SequencedEntry[]> {
-  return instance.store.read((reader) => reader.since(after, page));
+): Promise<RecordPage<SequencedEntry> & { next: number }> {
+  return instance.store.read(async (reader) => {
+    const found = await firstBatch(reader.since(after, page), page.limit);
+    return { ...found, next: found.more ? found.items.at(-1)!.seq : Math.max(after, await reader.lastSeq()) };
+  });
+}
+
+async function firstBatch<T>(batches: AsyncIterable<T[]>, limit: number): Promise<RecordPage<T>> {
+  let items: T[] | null = null;
+  for await (const batch of batches) {
+    if (items !== null) return { items, more: true };
+    items = batch;
+    if (items.length === limit) return { items, more: true };
+  }
+  return { items: items ?? [], more: false };
 }
 
 /** @throws SplError not_found */

@@ -16,8 +16,9 @@ import type {
   Totals,
 } from "./types.ts";
 
-/** Rows that one step of an iteration hands over. */
-const BATCH = 1024;
+/** Rows, and bytes of records, after which one step of an iteration hands over what it has. */
+const BATCH_ROWS = 1024;
+const BATCH_BYTES = 4 * 1024 * 1024;
 /** Beyond any count or limit, and still an exact SQLite integer. */
 const ALL = Number.MAX_SAFE_INTEGER;
 
@@ -92,11 +93,14 @@ export class SqliteReader implements Reader {
     const statement = this.db.prepare(sql);
     try {
       let batch: Out[] = [];
+      let bytes = 0;
       for (const row of statement.iterate(...params)) {
         batch.push(map(row as Row));
-        if (batch.length === BATCH) {
+        bytes += (row as Partial<EntryColumns>).canonical?.length ?? 0;
+        if (batch.length === BATCH_ROWS || bytes >= BATCH_BYTES) {
           yield batch;
           batch = [];
+          bytes = 0;
         }
       }
       if (batch.length > 0) yield batch;
@@ -217,18 +221,20 @@ export class SqliteReader implements Reader {
     );
   }
 
-  async since(
+  since(
     after: number,
     { thread, limit }: { thread?: string; limit: number },
-  ): Promise<SequencedEntry[]> {
-    const rows = this.statement<
-      EntryColumns & { seq: number; thread: string },
-      [number, string | null, number]
-    >(
+  ): AsyncIterable<SequencedEntry[]> {
+    const only = thread === undefined ? "" : "AND r.thread = (SELECT no FROM threads WHERE thread = ?)";
+    return this.#batches(
       `SELECT r.seq, t.thread, ${COLUMNS}, r.canonical FROM records r JOIN threads t ON t.no = r.thread
-       WHERE r.seq > ?1 AND (?2 IS NULL OR t.thread = ?2) ORDER BY r.seq LIMIT ?3`,
-    ).all(after, thread ?? null, limit);
-    return rows.map((row) => ({ ...this.#entry(row.thread, row), seq: row.seq }));
+       WHERE r.seq > ? ${only} ORDER BY r.seq LIMIT ?`,
+      [after, ...(thread === undefined ? [] : [thread]), limit],
+      (row: EntryColumns & { seq: number; thread: string }): SequencedEntry => ({
+        ...this.#entry(row.thread, row),
+        seq: row.seq,
+      }),
+    );
   }
 
   async lastSeq(): Promise<number> {

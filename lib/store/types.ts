@@ -104,6 +104,7 @@ export interface SequencedEntry extends Entry {
   seq: number;
 }
 
+/** Batches are bounded by number and, where they hold records, by size: some MiB each. */
 export interface Reader {
   totals(): Promise<Totals>;
   identity(): Promise<IdentityRow | null>;
@@ -122,7 +123,7 @@ export interface Reader {
   entryHeads(): AsyncIterable<EntryHead[]>;
   entries(): AsyncIterable<Entry[]>;
   /** What was taken in behind sequence number `after`, of one thread or of all. */
-  since(after: number, page: { thread?: string; limit: number }): Promise<SequencedEntry[]>;
+  since(after: number, page: { thread?: string; limit: number }): AsyncIterable<SequencedEntry[]>;
   lastSeq(): Promise<number>;
   /** Positions that several records claim. */
   forks(page?: {

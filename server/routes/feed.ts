@@ -39,9 +39,9 @@ export const feedRoutes: Route[] = [
           hint: `send Accept: ${NDJSON_TYPE}`,
         });
       }
-      const read = async ({ after, limit }: { after?: string; limit: number }) => {
-        const items = await readSince(call, Number(after ?? 0));
-        return { items, next: items.length === limit ? String(items.at(-1)!.seq) : null };
+      const read = async ({ after }: { after?: string }) => {
+        const { items, more, next } = await readSince(call, Number(after ?? 0));
+        return { items, next: more ? String(next) : null };
       };
       return listing({ ...call, query: { after: String(query.after), limit: query.limit } }, read, feedLine);
     },
@@ -68,19 +68,19 @@ async function* follow(call: Call<FeedQuery>): AsyncGenerator<string> {
   let after = call.query.after;
   while (!signal.aborted) {
     const changed = changes.next;
-    const items = await readSince(call, after);
+    const { items, next } = await readSince(call, after);
+    after = next;
     if (items.length === 0) {
       // Also sent at once when nothing is there yet: it tells the client that the stream stands.
       yield "\n";
       await firstOf(changed, signal);
     } else {
-      after = items.at(-1)!.seq;
       yield items.map((item) => `${feedLine(item)}\n`).join("");
     }
   }
 }
 
-function readSince({ ctx, query }: Call<FeedQuery>, after: number): Promise<SequencedEntry[]> {
+function readSince({ ctx, query }: Call<FeedQuery>, after: number): ReturnType<typeof recordsSince> {
   const thread = query.thread === undefined ? {} : { thread: query.thread };
   return recordsSince(ctx.instance, { after, limit: query.limit, ...thread });
 }

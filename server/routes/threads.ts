@@ -46,8 +46,8 @@ export const threadRoutes: Route[] = [
       call.grant.requireRead(thread);
       const read = async ({ after, limit }: { after?: string; limit: number }) => {
         const key = after === undefined ? {} : { after: parseCursor(after) };
-        const items = await threadRecords(call.ctx.instance, thread, { ...key, limit });
-        return { items, next: items.length === limit ? cursorOf(items.at(-1)!) : null };
+        const { items, more } = await threadRecords(call.ctx.instance, thread, { ...key, limit });
+        return { items, next: more ? cursorOf(items.at(-1)!) : null };
       };
       return listing(call, read, envelopeLine);
     },

@@ -14,7 +14,7 @@ describe("emitting", () => {
     const instance = await newInstance(folder, "home");
     const [a, b] = await emit(instance, [emission(), emission()], { actor: ALICE });
     const [c] = await emit(instance, [emission({ actor: BOB })], { actor: ALICE });
-    const records = await threadRecords(instance, "th_a", { limit: 10 });
+    const { items: records } = await threadRecords(instance, "th_a", { limit: 10 });
     expect(records.map((entry) => entryToEnvelope(entry).record)).toMatchObject([
       { clock: 0, parents: [], actor: ALICE },
       { clock: 1, parents: [a!.id], actor: ALICE },
@@ -29,7 +29,7 @@ describe("emitting", () => {
     const instance = await newInstance(folder, "home");
     await emit(instance, [emission({ judged_by: "ab".repeat(32) })], { actor: ALICE });
     const { did, publicKey } = await instance.store.read((reader) => instance.signer(reader));
-    const [entry] = await threadRecords(instance, "th_a", { limit: 1 });
+    const [entry] = (await threadRecords(instance, "th_a", { limit: 1 })).items;
     expect(entry!.signer).toBe(did);
     expect(verifyEntry(entry!, publicKey)).toBe(true);
     expect(verifyEntry({ ...entry!, judged_by: null }, publicKey)).toBe(false);
@@ -42,7 +42,7 @@ describe("emitting", () => {
     const roots = Array.from({ length: 70 }, (_, i) => emission({ parents: [], body: { i } }));
     const emitted = await emit(instance, roots, { actor: ALICE });
     await emit(instance, [emission(), emission()], { actor: ALICE });
-    const records = (await threadRecords(instance, "th_a", { limit: 100 })).map(
+    const records = (await threadRecords(instance, "th_a", { limit: 100 })).items.map(
       (e) => entryToEnvelope(e).record,
     );
     expect(records[70]!.parents).toEqual(
