@@ -226,8 +226,10 @@ export class SqliteReader implements Reader {
     { thread, limit }: { thread?: string; limit: number },
   ): AsyncIterable<SequencedEntry[]> {
     const only = thread === undefined ? "" : "AND r.thread = (SELECT no FROM threads WHERE thread = ?)";
+    // Along the numbers, whose index also names the thread: nothing is sorted, other threads' records are not read.
     return this.#batches(
-      `SELECT r.seq, t.thread, ${COLUMNS}, r.canonical FROM records r JOIN threads t ON t.no = r.thread
+      `SELECT r.seq, t.thread, ${COLUMNS}, r.canonical
+       FROM records r INDEXED BY records_seq CROSS JOIN threads t ON t.no = r.thread
        WHERE r.seq > ? ${only} ORDER BY r.seq LIMIT ?`,
       [after, ...(thread === undefined ? [] : [thread]), limit],
       (row: EntryColumns & { seq: number; thread: string }): SequencedEntry => ({
