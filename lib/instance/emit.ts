@@ -1,6 +1,7 @@
 import { SplError } from "../base/errors.ts";
 import { MAX_CLOCK_JUMP, MAX_PARENTS } from "../base/limits.ts";
 import { compareAscii } from "../base/text.ts";
+import { nextTurn } from "../base/turn.ts";
 import { signRecord } from "../identity/record_signature.ts";
 import { sealEntry } from "../record/envelope.ts";
 import type { Emission } from "../record/shape.ts";
@@ -43,7 +44,7 @@ export function emit(
       if (index % BREATH === BREATH - 1) {
         await batch.flush();
         // The writer stays ours; readers and other requests get their turn.
-        await new Promise(setImmediate);
+        await nextTurn();
       }
     }
     await batch.flush();

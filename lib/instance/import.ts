@@ -2,6 +2,7 @@ import { concatBytes, fromHex, toBase64Url, toHex, utf8 } from "../base/bytes.ts
 import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
+import { nextTurn } from "../base/turn.ts";
 import type { AccountLine, Manifest, SignerLine, TokenLine } from "../bundle/types.ts";
 import { certifies, parseInstanceDid } from "../identity/did.ts";
 import { type KeyPair, keyFromSeed } from "../identity/key.ts";
@@ -183,7 +184,7 @@ class Import {
     }
     for (const entries of this.spool.groups()) {
       // Lets the collector take the group before: without a turn of the event loop nothing is given back.
-      await new Promise(setImmediate);
+      await nextTurn();
       const result = await writer.insert(entries);
       sum.inserted += result.inserted;
       sum.deduplicated += result.deduplicated;

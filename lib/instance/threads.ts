@@ -1,4 +1,5 @@
 import { SplError } from "../base/errors.ts";
+import { nextTurn } from "../base/turn.ts";
 import { foldInput } from "../folds/input.ts";
 import { ThreadFold } from "../folds/threads.ts";
 import type { Entry, OrderKey } from "../record/types.ts";
@@ -101,6 +102,7 @@ async function summarize(reader: Reader, row: ThreadRow): Promise<ThreadSummary>
   const fold = new ThreadFold();
   for await (const entries of reader.threadEntries(row.thread)) {
     for (const entry of entries) fold.add(foldInput(entry));
+    await nextTurn();
   }
   return { ...row, ...fold.result() };
 }

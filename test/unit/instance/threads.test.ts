@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { emit } from "../../../lib/instance/emit.ts";
-import { recordsSince, threadRecords } from "../../../lib/instance/threads.ts";
+import { listThreads, recordsSince, threadRecords } from "../../../lib/instance/threads.ts";
 import { ALICE, emission, exported, imported, newInstance } from "../../kit/instances.ts";
 import { ScratchFolder } from "../../kit/store.ts";
 
@@ -70,4 +70,26 @@ test("a replaced envelope comes again in the feed, behind everything that was th
   }
   expect(seqs.sort()).toEqual([1, 2]);
   await Promise.all([a!.close(), b!.close()]);
+});
+
+test("listing threads lets other requests be answered meanwhile", async () => {
+  using folder = new ScratchFolder();
+  const instance = await newInstance(folder, "a");
+  await emit(
+    instance,
+    Array.from({ length: 5000 }, (_, i) => emission({ thread: `th_${i % 2}` })),
+    { actor: ALICE },
+  );
+  let turns = 0;
+  let waiting: NodeJS.Immediate | undefined;
+  const turn = () => {
+    turns++;
+    waiting = setImmediate(turn);
+  };
+  turn();
+  const { items } = await listThreads(instance, { limit: 100 });
+  clearImmediate(waiting);
+  expect(items.map((item) => item.records)).toEqual([2500, 2500]);
+  expect(turns).toBeGreaterThan(4);
+  await instance.close();
 });
