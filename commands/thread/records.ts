@@ -2,6 +2,7 @@ import type { Envelope } from "../../lib/api/wire.ts";
 import { textLines } from "../../lib/base/lines.ts";
 import { canonicalText } from "../../lib/record/canonical.ts";
 import type { JsonObject } from "../../lib/record/types.ts";
+import { fit } from "../../lib/ui/fit.ts";
 import { safeJson, safeText } from "../../lib/ui/safe_text.ts";
 import { isTerminal } from "../../lib/ui/terminal.ts";
 import { type Context, defineSpl, jsonLine, runAlone, targetArgs } from "../_kit.ts";
@@ -49,7 +50,7 @@ const command = defineSpl({
 function row(ctx: Context, { id, record }: Envelope): string {
   const clock = String(record.clock).padStart(6);
   const line = `${clock}  ${id.slice(0, 12)}  ${record.act.padEnd(6)}  ${record.actor}  ${JSON.stringify(record.body)}`;
-  return `${Bun.sliceAnsi(safeText(line), 0, ctx.width ?? undefined, "…")}\n`;
+  return `${ctx.width === null ? safeText(line) : fit(safeText(line), ctx.width)}\n`;
 }
 
 async function asArray(ctx: Context, chunks: AsyncIterable<Uint8Array>): Promise<void> {

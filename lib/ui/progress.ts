@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { fit } from "./fit.ts";
 import { safeText } from "./safe_text.ts";
 import type { Writer } from "./streams.ts";
 
@@ -28,7 +29,7 @@ export class Progress {
     if (!this.#enabled || now - this.#drawnAt < REDRAW_MS) return;
     this.#drawnAt = now;
     this.#visible = true;
-    this.#draw(WIPE + Bun.sliceAnsi(safeText(text), 0, this.#width - 1, "…"));
+    this.#draw(WIPE + fit(safeText(text), this.#width - 1));
   }
 
   /** Wipes the line; resolves when it is gone, so that something else can be said on either stream. */

@@ -1,3 +1,4 @@
+import { fit } from "./fit.ts";
 import { safeText } from "./safe_text.ts";
 import type { Paint } from "./terminal.ts";
 
@@ -35,7 +36,7 @@ export function renderTable<Row>(
   if (width !== null) shrink(widths, columns, width);
   const lines = cells.map((line) =>
     line
-      .map((cell, c) => pad(cut(cell, widths[c]!), widths[c]!, columns[c]!.align))
+      .map((cell, c) => pad(fit(cell, widths[c]!), widths[c]!, columns[c]!.align))
       .join(GAP)
       .trimEnd(),
   );
@@ -54,10 +55,6 @@ function shrink<Row>(widths: number[], columns: readonly Column<Row>[], availabl
     if (widest < 0) return;
     widths[widest]!--;
   }
-}
-
-function cut(cell: string, width: number): string {
-  return Bun.stringWidth(cell) <= width ? cell : Bun.sliceAnsi(cell, 0, width, "…");
 }
 
 function pad(cell: string, width: number, align: "right" | undefined): string {
