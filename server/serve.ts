@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
 import { writeFileAtomic } from "../lib/base/atomic_file.ts";
 import { utf8 } from "../lib/base/bytes.ts";
-import { SplError } from "../lib/base/errors.ts";
+import { SplError, systemCode } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
@@ -21,6 +21,9 @@ import { isLoopbackName } from "./stages/host.ts";
 
 /** Requests that are still running this long after the stop are cut. */
 const DRAIN_MS = 5000;
+/** How long a second daemon waits to learn who the first is. */
+const NAME_MS = 2000;
+const POLL_MS = 15;
 
 /** What is undefined comes from the home's `config.toml`, else from the defaults. */
 export interface ServeOptions {
@@ -64,8 +67,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const undo = new AsyncDisposableStack();
   try {
     makeHome(paths);
-    const lock = HomeLock.tryTake(paths) ?? refuseSecond(paths);
+    const lock = HomeLock.tryTake(paths) ?? (await refuseSecond(paths));
     undo.defer(() => lock.release());
+    // What a killed daemon said of itself is true no longer.
+    rmSync(paths.daemon, { force: true });
     const ready = Promise.withResolvers<App>();
     const tcp = listenTcp(
       async (request, peer) => (await ready.promise)(request, peer),
@@ -132,13 +137,34 @@ function resolveSettings(options: ServeOptions, file: Settings): Settings {
   return { host, port: options.port ?? file.port, publicUrl };
 }
 
-function refuseSecond({ home, daemon }: HomePaths): never {
-  const info = readDaemonInfo(daemon);
-  const who = info ? ` (pid ${info.pid}, ${info.url})` : "";
-  throw new SplError("daemon_running", `a daemon is running for ${home} already${who}`, {
+/** Names the first daemon; one that is starting itself is given the time to say who it is. */
+async function refuseSecond({ home, daemon }: HomePaths): Promise<never> {
+  let info = readLiving(daemon);
+  for (const since = performance.now(); !info && performance.now() - since < NAME_MS; ) {
+    await Bun.sleep(POLL_MS);
+    info = readLiving(daemon);
+  }
+  if (!info) {
+    throw new SplError("daemon_running", `another spl is using ${home}`, {
+      hint: "wait for it to end and try again",
+    });
+  }
+  const { pid, url } = info;
+  throw new SplError("daemon_running", `a daemon is running for ${home} already (pid ${pid}, ${url})`, {
     hint: "spl serve --stop ends it",
-    ...(info ? { detail: { pid: info.pid, url: info.url } } : {}),
+    detail: { pid, url },
   });
+}
+
+/** What the running daemon says of itself; null for what a killed one left behind. */
+function readLiving(path: string): DaemonInfo | null {
+  const info = readDaemonInfo(path);
+  try {
+    if (info) process.kill(info.pid, 0);
+    return info;
+  } catch (error) {
+    return systemCode(error) === "ESRCH" ? null : info;
+  }
 }
 
 async function openInstance({ home, name, ports }: ServeOptions): Promise<Instance> {

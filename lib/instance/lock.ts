@@ -23,7 +23,8 @@ export class HomeLock {
       // Without a journal on disk the lock costs no space, so that a full disk keeps nobody from reading.
       db.run("PRAGMA journal_mode = MEMORY");
       db.run("PRAGMA busy_timeout = 0");
-      db.run("BEGIN EXCLUSIVE");
+      // Not EXCLUSIVE, for which two that try at once can get in the way of each other so that neither has it.
+      db.run("BEGIN IMMEDIATE");
       return new HomeLock(db);
     } catch (error) {
       db?.close();
