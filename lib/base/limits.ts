@@ -14,6 +14,9 @@ export const MAX_THREAD_NAME = 128;
 export const MAX_RECORD_BYTES = MAX_BODY_BYTES + 8 * 1024;
 /** One line of `emit` before it is parsed: white space and escapes may blow a record up to six times. */
 export const MAX_LINE_BYTES = 8 * 1024 * 1024;
+/** What a fold keeps of a body, in UTF-16 code units: a display name or namespace, and a URL. Longer ones do not count. */
+export const MAX_LABEL = 256;
+export const MAX_URL = 2048;
 /** How far above a thread's highest clock a foreign clock may lie. */
 export const MAX_CLOCK_JUMP = 2 ** 32;
 

@@ -1,3 +1,5 @@
+import { MAX_LABEL } from "../base/limits.ts";
+import { isDid } from "../record/shape.ts";
 import type { FoldInput } from "./input.ts";
 import { text } from "./threads.ts";
 
@@ -7,8 +9,8 @@ export class ActorFold {
 
   add({ act, body }: FoldInput): void {
     const actor = text(body, "actor");
-    if (act === "LEARN" && text(body, "topic") === "actor" && actor !== null)
-      this.#names.set(actor, text(body, "name"));
+    if (act === "LEARN" && text(body, "topic") === "actor" && isDid(actor))
+      this.#names.set(actor, text(body, "name", MAX_LABEL));
   }
 
   /** Actor DID → display name, or null when it was registered without one. */

@@ -1,3 +1,4 @@
+import { MAX_LABEL } from "../base/limits.ts";
 import type { FoldInput } from "./input.ts";
 import { text } from "./threads.ts";
 
@@ -18,8 +19,8 @@ export class ConsentFold {
   add({ entry, act, body }: FoldInput): void {
     if (act !== "LEARN") return;
     const topic = text(body, "topic");
-    const from = text(body, "from");
-    const to = text(body, "to");
+    const from = text(body, "from", MAX_LABEL);
+    const to = text(body, "to", MAX_LABEL);
     if (topic === "grant" && from !== null && to !== null)
       this.#grants.set(entry.id, { id: entry.id, from, to });
     else if (topic === "revoke") this.#grants.delete(text(body, "grant") ?? "");

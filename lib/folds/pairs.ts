@@ -1,7 +1,9 @@
+import { MAX_URL } from "../base/limits.ts";
+import { isDid } from "../record/shape.ts";
 import type { FoldInput } from "./input.ts";
 import { text } from "./threads.ts";
 
-export const PAIR_STATES = ["establishing", "active", "paused", "revoked"] as const;
+const PAIR_STATES = ["establishing", "active", "paused", "revoked"] as const;
 export type PairState = (typeof PAIR_STATES)[number];
 
 export interface Pair {
@@ -23,14 +25,14 @@ export class PairFold {
   add({ entry, act, body }: FoldInput): void {
     if (act !== "LEARN" || text(body, "topic") !== "pair") return;
     const state = PAIR_STATES.find((each) => each === text(body, "state"));
-    const url = text(body, "url");
+    const url = text(body, "url", MAX_URL);
     const known = this.#pairs.get(text(body, "pair") ?? "");
     const peer = text(body, "peer_did");
     if (known) {
       if (known.state === "revoked") return;
       known.state = state ?? known.state;
       known.url = url ?? known.url;
-    } else if (peer !== null) {
+    } else if (isDid(peer)) {
       this.#pairs.set(entry.id, { id: entry.id, peer_did: peer, url, state: state ?? "establishing" });
     }
   }

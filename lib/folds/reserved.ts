@@ -13,20 +13,12 @@ export const RESERVED_THREADS = {
   devices: "th_devices",
 } as const;
 
-const ALL: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
-
-export function isReserved(thread: string): boolean {
-  return ALL.has(thread);
-}
-
 /**
- * The folds over the reserved threads of the instance `did`. Only records that this DID signed count; pairs
- * that another DID signed are gathered apart, as inert. Feed records in canonical order.
+ * The folds over the reserved threads of the instance `did`. Only records that this DID signed count. Feed records in canonical order.
  */
 export class InstanceFolds {
   readonly actors = new ActorFold();
   readonly pairs = new PairFold();
-  readonly inertPairs = new PairFold();
   readonly consent = new ConsentFold();
 
   constructor(readonly did: string) {}
@@ -34,9 +26,8 @@ export class InstanceFolds {
   /** Entries of other threads pass without effect. */
   add(entries: Entry[]): void {
     for (const entry of entries) {
-      const own = entry.signer === this.did;
-      if (entry.thread === RESERVED_THREADS.pairs) (own ? this.pairs : this.inertPairs).add(foldInput(entry));
-      else if (!own) continue;
+      if (entry.signer !== this.did) continue;
+      if (entry.thread === RESERVED_THREADS.pairs) this.pairs.add(foldInput(entry));
       else if (entry.thread === RESERVED_THREADS.consent) this.consent.add(foldInput(entry));
       else if (entry.thread === RESERVED_THREADS.actors) this.actors.add(foldInput(entry));
     }

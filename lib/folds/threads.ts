@@ -1,3 +1,4 @@
+import { MAX_LABEL } from "../base/limits.ts";
 import type { JsonObject } from "../record/types.ts";
 import type { FoldInput } from "./input.ts";
 
@@ -27,7 +28,7 @@ export class ThreadFold {
   #goal: string | null = null;
 
   add({ entry, act, body }: FoldInput): void {
-    this.#namespace ??= text(body, "namespace") ?? "default";
+    this.#namespace ??= text(body, "namespace", MAX_LABEL) ?? "default";
     const author = `${entry.actor} ${entry.signer}`;
     if (act === "INTEND") {
       const goal = text(body, "goal");
@@ -50,8 +51,8 @@ export class ThreadFold {
   }
 }
 
-/** A field of a body that is a text, else null. */
-export function text(body: JsonObject, field: string): string | null {
+/** A field of a body that is a text of at most `longest` UTF-16 code units, else null. */
+export function text(body: JsonObject, field: string, longest = Number.POSITIVE_INFINITY): string | null {
   const value = Object.hasOwn(body, field) ? body[field] : null;
-  return typeof value === "string" ? value : null;
+  return typeof value === "string" && value.length <= longest ? value : null;
 }

@@ -1,5 +1,4 @@
 import type { Compression, IdentityScope, Manifest } from "../bundle/types.ts";
-import type { Act, DataType, JsonObject } from "../record/types.ts";
 
 /** What the use cases of an instance take and give. Names are those of the JSON output (spec, section 6). */
 
@@ -15,7 +14,6 @@ export interface Status {
   digest: string;
 }
 
-/** A record as its author states it, before parents, clock and signature are assigned. */
 export interface EmissionDefaults {
   /** Who speaks when a line names no actor. */
   actor: string;
@@ -51,14 +49,6 @@ export interface ActorSummary {
   name: string | null;
   records: number;
   registered: boolean;
-}
-
-export interface NewRecord {
-  thread: string;
-  actor: string;
-  act: Act;
-  body: JsonObject;
-  data_type: DataType;
 }
 
 export interface ExportOptions {

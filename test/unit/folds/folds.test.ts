@@ -61,15 +61,30 @@ describe("the reserved threads", () => {
     expect(folds.pairs.standing()).toEqual([]);
   });
 
-  test("what another DID signed has no effect, and its pairs are gathered apart", () => {
+  test("what another DID signed has no effect", () => {
     const folds = new InstanceFolds(other.did);
     folds.add([
       pair,
       makeEntry({ thread: "th_consent", act: "LEARN", body: { topic: "grant", from: "a", to: "b" } }),
     ]);
     expect(folds.pairs.all()).toEqual([]);
-    expect(folds.inertPairs.standing()).toHaveLength(1);
     expect(folds.consent.all()).toEqual([]);
+  });
+
+  test("what no name, DID or address can be does not count, so that nothing large is kept", () => {
+    const long = "x".repeat(3000);
+    const learn = (thread: string, body: JsonObject) => makeEntry({ thread, act: "LEARN", body });
+    const folds = new InstanceFolds(own.did);
+    folds.add([
+      learn("th_federation_pairs", { topic: "pair", peer_did: long }),
+      learn("th_federation_pairs", { topic: "pair", peer_did: own.did, url: long }),
+      learn("th_consent", { topic: "grant", from: long, to: "b" }),
+      learn("th_actor_registry", { topic: "actor", actor: long }),
+      learn("th_actor_registry", { topic: "actor", actor: own.did, name: long }),
+    ]);
+    expect(folds.pairs.all()).toMatchObject([{ peer_did: own.did, url: null }]);
+    expect(folds.consent.all()).toEqual([]);
+    expect([...folds.actors.result()]).toEqual([[own.did, null]]);
   });
 
   test("a grant holds until it is revoked", () => {
