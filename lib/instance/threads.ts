@@ -7,6 +7,9 @@ import type { Reader, SequencedEntry, ThreadRow } from "../store/types.ts";
 import type { Instance } from "./instance.ts";
 import type { ThreadDetail, ThreadSummary } from "./types.ts";
 
+/** Characters of goals after which a page of threads ends: one goal may have a million. */
+const GOALS = 4 * 1024 * 1024;
+
 /** One page of a listing; `next` is what to pass as `after` for the next one, null at the end. */
 export interface Page<T> {
   items: T[];
@@ -19,10 +22,16 @@ export function listThreads(
 ): Promise<Page<ThreadSummary>> {
   return instance.store.read(async (reader) => {
     const items: ThreadSummary[] = [];
+    let goals = 0;
     for await (const rows of reader.threads(page)) {
-      for (const row of rows) items.push(await summarize(reader, row));
+      for (const row of rows) {
+        const summary = await summarize(reader, row);
+        items.push(summary);
+        goals += summary.goal?.length ?? 0;
+        if (items.length === page.limit || goals >= GOALS) return { items, next: summary.thread };
+      }
     }
-    return { items, next: items.length === page.limit ? (items.at(-1)?.thread ?? null) : null };
+    return { items, next: null };
   });
 }
 

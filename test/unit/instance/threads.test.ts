@@ -93,3 +93,23 @@ test("listing threads lets other requests be answered meanwhile", async () => {
   expect(turns).toBeGreaterThan(4);
   await instance.close();
 });
+
+test("a page of threads with large goals is cut by their size", async () => {
+  using folder = new ScratchFolder();
+  const instance = await newInstance(folder, "a");
+  const goal = "g".repeat(1_000_000);
+  await emit(
+    instance,
+    Array.from({ length: 9 }, (_, i) => emission({ thread: `th_${i}`, act: "INTEND", body: { goal } })),
+    { actor: ALICE },
+  );
+  const listed: string[] = [];
+  for (let after: string | null = ""; after !== null; ) {
+    const page = await listThreads(instance, { after, limit: 100 });
+    expect(page.items.length).toBeLessThan(7);
+    listed.push(...page.items.map((item) => item.thread));
+    after = page.next;
+  }
+  expect(listed).toEqual(Array.from({ length: 9 }, (_, i) => `th_${i}`));
+  await instance.close();
+});
