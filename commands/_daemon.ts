@@ -31,7 +31,8 @@ export async function startDaemon(home: string, flags: string[], env: Context["e
     const child = Bun.spawn([...selfCommand(), "serve", ...flags, "--output", "json"], {
       // Not the folder it was started in, which would keep that one from being unmounted.
       cwd: "/",
-      env: { ...env, SYNCROPEL_HOME: home },
+      // Secrets of the shell that starts it are none of a process that stays.
+      env: { ...env, SYNCROPEL_HOME: home, SPL_TOKEN: undefined, SPL_PASSPHRASE: undefined },
       stdio: ["ignore", "ignore", log ?? "ignore"],
       detached: true,
     });

@@ -234,3 +234,15 @@ test("a damaged home refuses to start, in one line, and is not touched", async (
   expect(failed.stderr.trimEnd()).not.toContain("\n");
   expect(readFileSync(db)).toEqual(before);
 });
+
+test("a daemon does not keep the secrets of the shell that started it", async () => {
+  await using box = new Box();
+  const env = { SPL_TOKEN: "spl_live_me_secret", SPL_PASSPHRASE: "open sesame" };
+  const args = ["serve", "--daemon", "--port", "0", "-o", "json"];
+  const started = await runSpl(args, { home: box.home, env });
+  const { pid } = JSON.parse(started.stdout) as Ready;
+  const environment = readFileSync(`/proc/${pid}/environ`, "utf8");
+  expect(environment).toContain("SYNCROPEL_HOME=");
+  expect(environment).not.toMatch(/SPL_TOKEN|SPL_PASSPHRASE/);
+  await box.ok("serve", "--stop");
+});
