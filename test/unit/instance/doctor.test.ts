@@ -44,6 +44,14 @@ describe("doctor", () => {
     expect((await rows(path)).records!.result).toBe("pass");
   });
 
+  test("--deep says which record is damaged where its signer is not known any more", async () => {
+    using folder = new ScratchFolder();
+    const { path, damage } = await home(folder);
+    damage("UPDATE signers SET records = 0");
+    const { records } = await rows(path, { rebuild: false, deep: true });
+    expect(records!.detail).toMatch(/^record [0-9a-f]{64} is damaged$/);
+  });
+
   test("--deep finds a record whose content or signature was changed", async () => {
     for (const change of [
       "canonical = CAST(replace(CAST(canonical AS TEXT), 'record', 'recorD') AS BLOB)",

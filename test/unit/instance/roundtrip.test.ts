@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { instanceDid } from "../../../lib/identity/did.ts";
 import { emit } from "../../../lib/instance/emit.ts";
 import { showIdentity } from "../../../lib/instance/identity.ts";
 import { Instance, initInstance } from "../../../lib/instance/instance.ts";
 import { status } from "../../../lib/instance/status.ts";
 import { mintToken } from "../../../lib/instance/tokens.ts";
+import { sourceOf, write } from "../../kit/bundle_kit.ts";
 import { ALICE, emission, exported, fill, imported, newInstance } from "../../kit/instances.ts";
 import { ScratchFolder } from "../../kit/store.ts";
 
@@ -80,6 +82,19 @@ describe("a move", () => {
     );
     expect(readlinkSync(join(folder.file("b"), "keys", "instance.key"))).toBe(`${fresh}.key`);
     await Promise.all([a.close(), b.close()]);
+  });
+
+  test("to another name of the same key keeps the key where it is used", async () => {
+    using folder = new ScratchFolder();
+    const a = await newInstance(folder, "a");
+    const { key } = await a.store.read((reader) => a.signer(reader));
+    const renamed = { key, did: instanceDid("renamed", key.publicKey) };
+    const summary = await imported(folder.file("a"), await write(sourceOf(renamed, [])));
+    expect(summary).toMatchObject({ identity: "adopted", instance_did: renamed.did });
+    await a.close();
+    const again = await Instance.open(folder.file("a"));
+    expect((await showIdentity(again)).did).toBe(renamed.did);
+    await again.close();
   });
 
   test("a second import inserts nothing, and the way back ends where it began", async () => {
