@@ -333,9 +333,37 @@ describe("what is there", () => {
     child.kill("SIGINT");
     expect(await child.exited).toBe(130);
     expect(await child.stderr.text()).toBe("");
-    // A reader that has seen enough ends it too, quietly.
     expect(await box.json<unknown[]>("thread", "records", "th_live")).toHaveLength(4);
     expect(await box.ok("thread", "records", "th_live", "-o", "ndjson")).toBe(canonical);
+  });
+
+  test("a reader that has seen enough ends a listing quietly; a full device does not", async () => {
+    const line = (n: number) =>
+      `{"thread":"th_long","act":"DO","body":{"n":${n},"text":"${"x".repeat(500)}"}}`;
+    await box.spl(["emit"], Array.from({ length: 2000 }, (_, n) => line(n)).join("\n"));
+    const bash = (command: string) => {
+      const child = Bun.spawnSync(["bash", "-o", "pipefail", "-c", `"$SPL" ${command}`], {
+        env: { ...box.home.env, SPL: splBinary() },
+      });
+      return {
+        lines: child.stdout.toString().split("\n").length - 1,
+        stderr: child.stderr.toString(),
+        status: child.exitCode,
+      };
+    };
+    for (const output of ["text", "json", "ndjson"]) {
+      expect(bash(`thread records th_long -o ${output} | head -n 1`)).toEqual({
+        lines: 1,
+        stderr: "",
+        status: 0,
+      });
+    }
+    expect(bash("thread records -f th_long | head -n 1")).toEqual({ lines: 1, stderr: "", status: 0 });
+    const full =
+      "cannot write to standard output: no space left on the device; free some space and run the same command again; nothing was changed\n";
+    for (const command of ["thread records th_long", "thread list -o json", "status"]) {
+      expect(bash(`${command} >/dev/full`)).toEqual({ lines: 0, stderr: full, status: 1 });
+    }
   });
 
   test("nothing is an empty list to machines and a word to people", async () => {
