@@ -79,7 +79,7 @@ test("while 100,000 records go in, requests, emits and exports are answered", as
   using home = new ScratchHome();
   await using daemon = await Daemon.start(home);
   let over = false;
-  const imported = importing(daemon, large, "?force_overwrite=true&keep_identity=true").finally(() => {
+  const imported = importing(daemon, large, "?force_overwrite=true").finally(() => {
     over = true;
   });
   let slowest = 0;
