@@ -40,7 +40,7 @@ export const recordRoutes: Route[] = [
     },
     answers: {
       200: {
-        [JSON_TYPE]: EmittedBatch,
+        [JSON_TYPE]: z.union([EmittedBatch, Emitted]),
         [NDJSON_TYPE]: z.union([Emitted, z.strictObject({ problem: Problem })]),
       },
       201: { [JSON_TYPE]: Emitted },
