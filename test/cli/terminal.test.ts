@@ -44,7 +44,11 @@ beforeAll(async () => {
       act: "DO",
       body: { text, [text]: 1 },
     })),
-    { thread: "th_federation_pairs", act: "LEARN", body: { topic: "pair", peer_did: all, url: all } },
+    {
+      thread: "th_federation_pairs",
+      act: "LEARN",
+      body: { topic: "pair", peer_did: "did:x:y", url: `http://${controls.join("")}` },
+    },
   ]);
   await box.ok(
     "actor",
