@@ -23,7 +23,7 @@ const LOCAL_URL = "http://localhost";
  * `--url`, else `SPL_SERVE_URL`, else `default_url` of the config, else the local daemon (spec, section 6). A
  * loopback URL whose port is that of this home's daemon is reached by its socket. `SPL_TOKEN` counts only with
  * an explicit target; otherwise the token saved for exactly this base URL.
- * @throws SplError usage (a bad URL), cleartext_refused (a token over plain http off loopback)
+ * @throws SplError usage (a bad URL, a malformed token), cleartext_refused (a token over plain http off loopback)
  */
 export function resolveTarget(flags: { url?: string | undefined }, env: Env): Target {
   const paths = homePaths(defaultHome(env));
@@ -39,9 +39,20 @@ export function resolveTarget(flags: { url?: string | undefined }, env: Env): Ta
   }
   const token = (from === "default_url" ? null : env.SPL_TOKEN || null) ?? savedToken(env, url);
   const target: Target = { url, socket: null, token, from };
-  if (token !== null) requireConfidential(target, "a token");
+  if (token !== null) {
+    // The token itself must not appear in a message.
+    if (!TOKEN.test(token)) {
+      throw new SplError("usage", "the token holds characters that no token has", {
+        hint: "copy it again, without line ends and quotes",
+      });
+    }
+    requireConfidential(target, "a token");
+  }
   return target;
 }
+
+/** RFC 6750, section 2.1. */
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
 /**
  * Tokens and bundles never go over plain http off loopback.

@@ -224,6 +224,17 @@ describe("the token", () => {
     expect((await run(["export", "--out", "key.tar"], admin)).status).toBe(0);
   });
 
+  test("that no header can carry is told, but not shown", async () => {
+    for (const SPL_TOKEN of ["se\ncret", "secret\r", '"secret"', "geheimnis-é", "a b"]) {
+      expect(await run(["status", "--url", far.url], { SPL_TOKEN })).toEqual(
+        refused(
+          "the token holds characters that no token has; copy it again, without line ends and quotes",
+          2,
+        ),
+      );
+    }
+  });
+
   test("that was saved is sent to the very URL it was saved for", async () => {
     const folder = join(box.home.env.XDG_CONFIG_HOME!, "syncropel");
     const file = join(folder, "credentials.json");
