@@ -18,6 +18,8 @@ export interface Target {
 
 /** Base URL under which the daemon of this home is spoken to over its socket. */
 const LOCAL_URL = "http://localhost";
+/** RFC 6750, section 2.1. */
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
 /**
  * `--url`, else `SPL_SERVE_URL`, else `default_url` of the config, else the local daemon (spec, section 6). A
@@ -50,9 +52,6 @@ export function resolveTarget(flags: { url?: string | undefined }, env: Env): Ta
   }
   return target;
 }
-
-/** RFC 6750, section 2.1. */
-const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
 /**
  * Tokens and bundles never go over plain http off loopback.
