@@ -88,7 +88,9 @@ function identityLine({ identity, instance_did }: ImportSummary, manifest: Manif
 }
 
 /** What a person should know beyond the summary. */
-function* notes({ accounts_kept, inert_pairs, source_did }: ImportSummary): Generator<string> {
+function* notes({ accounts_kept, tokens, inert_pairs, source_did }: ImportSummary): Generator<string> {
+  if (tokens > 0)
+    yield `${counted(tokens, "carried token")} valid here now, with the scopes of ${tokens === 1 ? "its account" : "their accounts"}`;
   if (accounts_kept.length > 0) yield `accounts that existed stay as they were: ${accounts_kept.join(", ")}`;
   if (inert_pairs > 0) {
     yield `${counted(inert_pairs, "federation pair")} of ${source_did} without effect under another identity`;

@@ -215,6 +215,7 @@ export const ImportSummary = z
     identity: z.enum(["adopted", "unchanged", "kept"]),
     instance_did: did.describe("who the instance is afterwards"),
     accounts_kept: z.array(z.string()),
+    tokens: count.describe("tokens of the bundle that open this instance now"),
     inert_pairs: count,
     dry_run: z.boolean(),
     receipt: ImportReceipt.nullable(),

@@ -77,7 +77,10 @@ class EmissionBatch {
     if (clock <= thread.clock) {
       await this.flush();
       const occupants = await this.writer.occupants(name, actor, clock);
-      if (occupants.includes(entry.id)) return { ...emitted, deduplicated: true };
+      if (occupants.includes(entry.id)) {
+        await this.#requireSameJudgement(entry);
+        return { ...emitted, deduplicated: true };
+      }
       if (occupants.length > 0) {
         throw new SplError(
           "fork_refused",
@@ -99,6 +102,15 @@ class EmissionBatch {
       this.#threads.delete(name);
     }
     return emitted;
+  }
+
+  /** A record's judgement is given once: saying it is known under another one would drop that one silently. */
+  async #requireSameJudgement({ id, judged_by }: Entry): Promise<void> {
+    const known = await this.writer.record(id);
+    if (known?.judged_by === judged_by) return;
+    throw new SplError("conflict", `record ${id} is here already with judged_by ${known?.judged_by}`, {
+      hint: "a judgement cannot be changed; write a new record",
+    });
   }
 
   async flush(): Promise<void> {

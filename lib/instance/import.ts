@@ -97,6 +97,12 @@ export async function importBundle(
   return await importing.commit();
 }
 
+/** What an import did to who may call: accounts that existed and stayed, tokens that are new here. */
+interface Access {
+  kept: string[];
+  tokens: number;
+}
+
 class Import {
   constructor(
     readonly instance: Instance,
@@ -114,11 +120,11 @@ class Import {
     for (const entries of this.spool.groups())
       deduplicated += await reader.known(entries.map((entry) => entry.id));
     const existing = new Set((await reader.accounts()).map((account) => account.name));
-    const kept = this.#brought(after)
-      .accounts.map(({ name }) => name)
-      .filter((name) => existing.has(name));
+    const { accounts, tokens } = this.#brought(after);
+    const kept = accounts.map(({ name }) => name).filter((name) => existing.has(name));
+    const access = { kept, tokens: tokens.filter(({ account }) => !existing.has(account)).length };
     const inserted = this.inspection.manifest.record_count - deduplicated;
-    return this.#summary({ inserted, deduplicated, replaced: 0 }, after, signer, kept);
+    return this.#summary({ inserted, deduplicated, replaced: 0 }, after, signer, access);
   }
 
   async commit(): Promise<ImportSummary> {
@@ -130,13 +136,13 @@ class Import {
       const after = this.#adopted(signer) ?? signer;
       await refuseOtherKeys(writer, this.contents.signers);
       const counts = await this.#insert(writer, totals);
-      const kept = await this.#accounts(writer, after);
+      const access = await this.#accounts(writer, after);
       // On disk before the row that selects it: a crash in between leaves a stray key that start-up retires.
       if (after !== signer) {
         saveKey(paths.keys, after.key);
         await writer.setIdentity(after);
       }
-      const summary = this.#summary(counts, after, signer, kept);
+      const summary = this.#summary(counts, after, signer, access);
       const at = instance.ports.clock();
       await writer.addImport({
         at,
@@ -174,8 +180,11 @@ class Import {
 
   async #insert(writer: Writer, totals: Totals): Promise<InsertResult> {
     const { manifest, digest } = this.inspection;
-    if (totals.digest === digest && (await recordsRoot(writer)) === manifest.records_root) {
-      return { inserted: 0, deduplicated: manifest.record_count, replaced: 0 };
+    if (totals.digest === digest) {
+      if ((await recordsRoot(writer)) === manifest.records_root) {
+        return { inserted: 0, deduplicated: manifest.record_count, replaced: 0 };
+      }
+      checkEmpty(totals, this.options);
     }
     const sum: InsertResult = { inserted: 0, deduplicated: 0, replaced: 0 };
     await writer.putSigner({ did: manifest.source_did, publicKey: fromHex(manifest.public_key, 32)! });
@@ -194,24 +203,26 @@ class Import {
   }
 
   /** Adds accounts and tokens; those of a name that exists stay as they are, so that no scope is ever widened. */
-  async #accounts(writer: Writer, after: Signer): Promise<string[]> {
+  async #accounts(writer: Writer, after: Signer): Promise<Access> {
     const { accounts, tokens } = this.#brought(after);
     const kept = new Set<string>();
+    let added = 0;
     for (const account of accounts) {
       if (!(await writer.addAccount({ ...account, kind: "service" }))) kept.add(account.name);
     }
     for (const { token_sha256, account, description, expires_at } of tokens) {
       if (kept.has(account)) continue;
-      await writer.addToken({
+      const token = {
         hash: fromHex(token_sha256, 32)!,
         account,
         description,
         createdAt: this.instance.ports.clock(),
         expiresAt: expires_at,
         lastUsedAt: null,
-      });
+      };
+      if (await writer.addToken(token)) added++;
     }
-    return [...kept];
+    return { kept: [...kept], tokens: added };
   }
 
   /** Accounts and tokens go with the identity: those of a stranger must not open this instance. */
@@ -236,7 +247,7 @@ class Import {
     };
   }
 
-  #summary(counts: InsertResult, after: Signer, before: Signer, kept: string[]): ImportSummary {
+  #summary(counts: InsertResult, after: Signer, before: Signer, access: Access): ImportSummary {
     const { manifest, folds } = this.inspection;
     const same = manifest.source_did === before.did;
     return {
@@ -251,7 +262,8 @@ class Import {
       consent_grants: manifest.consent_grants,
       identity: after !== before ? "adopted" : same ? "unchanged" : "kept",
       instance_did: after.did,
-      accounts_kept: kept,
+      accounts_kept: access.kept,
+      tokens: access.tokens,
       inert_pairs: after.did === manifest.source_did ? 0 : folds.pairs.standing().length,
       dry_run: this.options.dryRun,
       receipt: null,

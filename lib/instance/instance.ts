@@ -51,13 +51,7 @@ export class Instance {
     const paths = homePaths(home);
     const store = SqliteStore.open(paths.db, options);
     try {
-      const identity = await store.read(requireIdentity);
-      return new Instance(
-        paths,
-        store,
-        { ...systemPorts, ...ports },
-        loadKey(paths.keys, identity.fingerprint),
-      );
+      return new Instance(paths, store, { ...systemPorts, ...ports }, await currentKey(store, paths.keys));
     } catch (error) {
       await store.close();
       throw error;
@@ -85,6 +79,18 @@ export class Instance {
 
   close(): Promise<void> {
     return this.store.close();
+  }
+}
+
+async function currentKey(store: SqliteStore, keys: string): Promise<KeyPair> {
+  const { fingerprint } = await store.read(requireIdentity);
+  try {
+    return loadKey(keys, fingerprint);
+  } catch (error) {
+    // An import may have adopted another identity, and retired this key, in between.
+    const now = await store.read(requireIdentity);
+    if (now.fingerprint === fingerprint) throw error;
+    return loadKey(keys, now.fingerprint);
   }
 }
 

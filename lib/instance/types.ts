@@ -91,6 +91,8 @@ export interface ImportSummary {
   instance_did: string;
   /** Names of accounts that existed and stayed as they are. */
   accounts_kept: string[];
+  /** Tokens of the bundle that open this instance now. */
+  tokens: number;
   /** Pairs of another DID that have no effect here (`--keep-identity`). */
   inert_pairs: number;
   dry_run: boolean;

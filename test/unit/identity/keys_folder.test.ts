@@ -101,8 +101,8 @@ describe("loadKey", () => {
     const error = refusal(load);
     expect(error.code).toBe("key_missing");
     expect(error.message).toBe(`the private key ${path()} is missing`);
-    expect(error.hint).toContain("backup of keys/");
-    expect(error.hint).toContain("spl restore");
+    expect(error.hint).toContain("copy of keys/");
+    expect(error.hint).toContain("spl import BUNDLE");
     expect(readdirSync(keys)).toEqual([]);
     rmSync(keys, { recursive: true });
     expect(refusal(load).code).toBe("key_missing");

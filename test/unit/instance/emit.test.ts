@@ -71,6 +71,16 @@ describe("emitting", () => {
     await instance.close();
   });
 
+  test("the same record under another judgement is refused, not passed off as known", async () => {
+    using folder = new ScratchFolder();
+    const instance = await newInstance(folder, "home");
+    const first = emission({ parents: [], clock: 0 });
+    await emit(instance, [first], { actor: ALICE });
+    const judged = { ...first, judged_by: "ab".repeat(32) };
+    await expect(emit(instance, [judged], { actor: ALICE })).rejects.toMatchObject({ code: "conflict" });
+    await instance.close();
+  });
+
   test("parents the thread does not hold, clocks below a parent's, and far jumps are refused", async () => {
     using folder = new ScratchFolder();
     const instance = await newInstance(folder, "home");
