@@ -269,6 +269,17 @@ test("the bundle that the others come from is good", async () => {
   expect((await box.spl(["import", "--dry-run", "good.tar"])).status).toBe(0);
 });
 
+test("a file without end is refused by how it begins", async () => {
+  const line =
+    "bundle malformed: not a bundle: the file is neither tar nor compressed with zstd or gzip; nothing was changed; export the bundle again from its source\n";
+  for (const file of ["/dev/zero", "/dev/urandom"]) {
+    expect(await box.spl(["verify", file])).toEqual({ stdout: "", stderr: line, status: 6 });
+    const { stderr, status } = await box.spl(["import", file]);
+    expect([stderr.split("\n")[1], status]).toEqual([line.trimEnd(), 6]);
+  }
+  expect(await snapshot(box)).toEqual(before);
+});
+
 test.each(cases)("%s", async (_, file, message) => {
   const path = box.file("bad.bundle");
   rmSync(path, { force: true });
