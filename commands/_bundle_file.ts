@@ -1,8 +1,10 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileError } from "../lib/base/errors.ts";
-import type { DecryptWith } from "../lib/bundle/encrypt.ts";
-import type { Context } from "./_kit.ts";
+import { AtomicFile } from "../lib/base/atomic_file.ts";
+import { fileError, SplError } from "../lib/base/errors.ts";
+import type { DecryptWith, EncryptTo } from "../lib/bundle/encrypt.ts";
+import { ClosedPipe } from "../lib/ui/streams.ts";
+import type { ArgValues, Context } from "./_kit.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -14,6 +16,16 @@ export const decryptArgs = {
     description:
       "age key file that opens an encrypted bundle (else a passphrase is asked for, or SPL_PASSPHRASE)",
   },
+} as const;
+
+/** Spread into the arguments of every command that writes a bundle. */
+export const encryptArgs = {
+  encryptTo: {
+    type: "string",
+    valueHint: "AGE1…",
+    description: "encrypt with age to these recipients, separated by commas",
+  },
+  passphrase: { type: "boolean", description: "encrypt with a passphrase, asked for or in SPL_PASSPHRASE" },
 } as const;
 
 /**
@@ -79,4 +91,75 @@ function readKeyFile(path: string): string {
   } catch (error) {
     throw fileError(error, "read the key file", path);
   }
+}
+
+/**
+ * How the flags want a bundle encrypted, or null for not at all.
+ * @throws SplError usage (no age recipient, no passphrase, nobody to ask for one)
+ */
+export async function encryptionOf(
+  ctx: Context,
+  { encryptTo, passphrase }: ArgValues<typeof encryptArgs>,
+): Promise<EncryptTo | null> {
+  if (encryptTo !== undefined) {
+    const to = { recipients: encryptTo.split(",").map((recipient) => recipient.trim()) };
+    await (await import("../lib/bundle/encrypt.ts")).checkEncryptTo(to);
+    return to;
+  }
+  if (!passphrase) return null;
+  if (ctx.env.SPL_PASSPHRASE) return { passphrase: ctx.env.SPL_PASSPHRASE };
+  const { promptPassphrase } = await import("../lib/ui/prompt.ts");
+  const hint = "put it in SPL_PASSPHRASE, or pass --encrypt-to";
+  return {
+    passphrase: await promptPassphrase("Passphrase for the bundle", {
+      interactive: ctx.interactive,
+      twice: true,
+      hint,
+    }),
+  };
+}
+
+/**
+ * Writes a file that appears whole or not at all, or standard output for `-`. Returns the bytes written.
+ * @throws SplError disk_full, file_unreadable (also when standard output is closed before the end)
+ */
+export function writeBundleFile(
+  ctx: Context,
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  return path === "-" ? toStdout(ctx, chunks) : toFile(ctx, resolve(ctx.cwd, path), chunks);
+}
+
+async function toFile(ctx: Context, path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  const file = new AtomicFile(path);
+  try {
+    for await (const chunk of chunks) {
+      ctx.signal.throwIfAborted();
+      file.write(chunk);
+      ctx.progress.update(`${(file.bytes / 1e6).toFixed(1)} MB written`);
+    }
+  } catch (error) {
+    file.abort();
+    throw error;
+  }
+  file.commit();
+  return file.bytes;
+}
+
+async function toStdout(ctx: Context, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  try {
+    for await (const chunk of chunks) {
+      await ctx.out.write(chunk);
+      bytes += chunk.length;
+    }
+    await ctx.out.flush();
+  } catch (error) {
+    if (!(error instanceof ClosedPipe)) throw error;
+    throw new SplError("file_unreadable", "standard output was closed before the bundle was complete", {
+      cause: error,
+    });
+  }
+  return bytes;
 }

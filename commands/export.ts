@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import type { Manifest } from "../lib/api/wire.ts";
-import { AtomicFile, holdsFile } from "../lib/base/atomic_file.ts";
+import { holdsFile } from "../lib/base/atomic_file.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { defaultHome, homePaths } from "../lib/base/home.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
-import { ClosedPipe } from "../lib/ui/streams.ts";
 import { isTerminal } from "../lib/ui/terminal.ts";
+import { encryptArgs, encryptionOf, writeBundleFile } from "./_bundle_file.ts";
 import { type ArgValues, type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";
 import { connectForBundle } from "./_target.ts";
 
@@ -31,12 +31,7 @@ const exportArgs = {
     type: "boolean",
     description: "read this machine's home without its daemon; refused while one runs",
   },
-  encryptTo: {
-    type: "string",
-    valueHint: "AGE1…",
-    description: "encrypt with age to these recipients, separated by commas",
-  },
-  passphrase: { type: "boolean", description: "encrypt with a passphrase, asked for or in SPL_PASSPHRASE" },
+  ...encryptArgs,
   force: { type: "boolean", description: "replace an existing file" },
   ...targetArgs,
 } as const;
@@ -67,9 +62,7 @@ const command = defineSpl({
       const chunks = encryption
         ? (await import("../lib/bundle/encrypt.ts")).encryptStream(source.chunks, encryption)
         : source.chunks;
-      const bytes = await (path === "-"
-        ? toStdout(ctx, chunks)
-        : toFile(ctx, resolve(ctx.cwd, path), chunks));
+      const bytes = await writeBundleFile(ctx, path, chunks);
       await ctx.progress.clear();
       if (manifest.identity !== "none") await ctx.err.line(keyWarning(manifest, encryption !== null));
       await report(ctx, path, manifest, bytes);
@@ -140,58 +133,6 @@ async function openSource(ctx: Context, args: Args): Promise<Source> {
   const signal = args.out === "-" ? undefined : ctx.signal;
   const bundle = await client.exportBundle({ compression, identity, carry_tokens: args.carryTokens }, signal);
   return { ...bundle, close: async () => undefined };
-}
-
-async function encryptionOf(ctx: Context, { encryptTo, passphrase }: Args) {
-  if (encryptTo !== undefined) {
-    const to = { recipients: encryptTo.split(",").map((recipient) => recipient.trim()) };
-    await (await import("../lib/bundle/encrypt.ts")).checkEncryptTo(to);
-    return to;
-  }
-  if (!passphrase) return null;
-  if (ctx.env.SPL_PASSPHRASE) return { passphrase: ctx.env.SPL_PASSPHRASE };
-  const { promptPassphrase } = await import("../lib/ui/prompt.ts");
-  const hint = "put it in SPL_PASSPHRASE, or pass --encrypt-to";
-  return {
-    passphrase: await promptPassphrase("Passphrase for the bundle", {
-      interactive: ctx.interactive,
-      twice: true,
-      hint,
-    }),
-  };
-}
-
-async function toFile(ctx: Context, path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
-  const file = new AtomicFile(path);
-  try {
-    for await (const chunk of chunks) {
-      ctx.signal.throwIfAborted();
-      file.write(chunk);
-      ctx.progress.update(`${(file.bytes / 1e6).toFixed(1)} MB written`);
-    }
-  } catch (error) {
-    file.abort();
-    throw error;
-  }
-  file.commit();
-  return file.bytes;
-}
-
-async function toStdout(ctx: Context, chunks: AsyncIterable<Uint8Array>): Promise<number> {
-  let bytes = 0;
-  try {
-    for await (const chunk of chunks) {
-      await ctx.out.write(chunk);
-      bytes += chunk.length;
-    }
-    await ctx.out.flush();
-  } catch (error) {
-    if (!(error instanceof ClosedPipe)) throw error;
-    throw new SplError("file_unreadable", "standard output was closed before the bundle was complete", {
-      cause: error,
-    });
-  }
-  return bytes;
 }
 
 function defaultName(manifest: Manifest, { uncompressed, encryptTo, passphrase }: Args): string {
