@@ -17,11 +17,13 @@ export function sealEntry(fields: HashedFields): SealedRecord {
   return { id: recordId(canonical), thread, clock, actor, canonical };
 }
 
-/** The wire form of an entry. */
+/**
+ * The wire form of an entry.
+ * @throws SplError store_damaged when its bytes are no record
+ */
 export function entryToEnvelope(entry: Entry): Envelope {
-  const fields = JSON.parse(recordText(entry)) as HashedFields;
   return {
-    record: { ...fields, judged_by: entry.judged_by },
+    record: { ...recordFields(entry), judged_by: entry.judged_by },
     signer: entry.signer,
     sig: toBase64Url(entry.sig),
   };
@@ -84,8 +86,26 @@ function invalid(message: string): SplError {
 
 function recordText(entry: Entry): string {
   const text = fromUtf8(entry.canonical);
-  if (text === null) throw invalid(`record ${entry.id} is not UTF-8`);
+  if (text === null) throw damaged(entry);
   return text;
+}
+
+function recordFields(entry: Entry): HashedFields {
+  const text = recordText(entry);
+  try {
+    const { body, ...fields } = JSON.parse(text) as HashedFields;
+    if (typeof body === "object" && body !== null) return { ...fields, body };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw damaged(entry);
+}
+
+/** What is stored was checked when it came in, so that it was the disk that changed it. */
+function damaged({ id }: Entry): SplError {
+  return new SplError("store_damaged", `record ${id} is damaged`, {
+    hint: "run spl doctor --deep, and restore from a bundle with spl import",
+  });
 }
 
 function exactly(value: Json | undefined, name: string, fields: string[]): { [field: string]: Json } {

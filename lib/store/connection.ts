@@ -2,7 +2,7 @@ import { constants, Database } from "bun:sqlite";
 import { closeSync, openSync, statSync } from "node:fs";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
-import { migrate } from "./schema.ts";
+import { migrate, requireStore } from "./schema.ts";
 
 export interface ConnectionOptions {
   /** Page cache in KiB. */
@@ -29,8 +29,11 @@ export function openConnection(path: string, options: ConnectionOptions = {}): D
     if (statSync(path).size === 0) throw damaged(path, "the file is empty");
     const db = new Database(path, { readwrite: true, create: false, safeIntegers: false, strict: true });
     try {
+      harden(db);
+      // Before the first write: a file that is not ours stays as it is.
+      const version = requireStore(db, path);
       configure(db, options);
-      migrate(db, path);
+      migrate(db, version);
       return db;
     } catch (error) {
       db.close();
@@ -45,10 +48,16 @@ export function createConnection(path: string): Database {
     // SQLite would make it readable to all; its log and index files take over the mode of this one.
     closeSync(openSync(path, "wx", 0o600));
     const db = new Database(path, { readwrite: true, create: false, strict: true });
+    harden(db);
     configure(db, {});
-    migrate(db, path, "empty");
+    migrate(db, 0);
     return db;
   });
+}
+
+function harden(db: Database): void {
+  db.run("PRAGMA trusted_schema = OFF");
+  db.run("PRAGMA cell_size_check = ON");
 }
 
 function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }: ConnectionOptions): void {
@@ -58,8 +67,6 @@ function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }:
   db.run("PRAGMA synchronous = FULL");
   db.run("PRAGMA busy_timeout = 0");
   db.run("PRAGMA journal_size_limit = 67108864");
-  db.run("PRAGMA trusted_schema = OFF");
-  db.run("PRAGMA cell_size_check = ON");
   db.run(`PRAGMA cache_size = -${cacheKib}`);
   if (bulk) db.run("PRAGMA wal_autocheckpoint = 0");
 }
@@ -109,5 +116,7 @@ export function storeError(path: string, error: unknown): unknown {
       cause: error,
     });
   }
+  // Of JSON and hexadecimal digits that this store wrote itself.
+  if (error instanceof SyntaxError) return damaged(path, "it holds what was never written to it", error);
   return code?.startsWith("SQLITE_") || !code ? error : fileError(error, "open", path);
 }

@@ -64,12 +64,12 @@ function pragma(db: Database, name: string): number {
 }
 
 /**
- * Brings a store to this release's schema, each step in one transaction.
+ * The schema version of a store; reads only.
  * @throws SplError store_damaged when the file is no store, store_newer when a later release wrote it
  */
-export function migrate(db: Database, path: string, from?: "empty"): void {
+export function requireStore(db: Database, path: string): number {
   const version = pragma(db, "user_version");
-  if (from !== "empty" && (version === 0 || pragma(db, "application_id") !== APPLICATION_ID)) {
+  if (version === 0 || pragma(db, "application_id") !== APPLICATION_ID) {
     throw new SplError("store_damaged", `${path} is not a store of spl`, {
       hint: "restore the home from a bundle: move it away, then spl init and spl import FILE",
     });
@@ -81,6 +81,11 @@ export function migrate(db: Database, path: string, from?: "empty"): void {
       { hint: "upgrade spl, or import a bundle of this instance into a fresh home" },
     );
   }
+  return version;
+}
+
+/** Brings a store from this schema version (0: an empty file) to this release's, each step in one transaction. */
+export function migrate(db: Database, version: number): void {
   for (let step = version; step < SCHEMA_VERSION; step++) {
     db.transaction(() => {
       db.run(MIGRATIONS[step]!);

@@ -168,44 +168,20 @@ interface Endless {
 const spaces = new Uint8Array(1 << 20).fill(0x20);
 const letters = new Uint8Array(1 << 20).fill(0x61);
 
+const TOO_LARGE = { status: 413, code: "body_too_large" };
+const MALFORMED = { status: 422, code: "bundle_malformed" };
+
 const ENDLESS: Endless[] = [
-  {
-    what: "white space",
-    request: "/v1/records",
-    type: "application/json",
-    block: spaces,
-    status: 413,
-    code: "body_too_large",
-  },
-  {
-    request: "/v1/records",
-    type: "application/x-ndjson",
-    block: letters,
-    status: 413,
-    code: "body_too_large",
-  },
-  {
-    what: "white space",
-    request: "/v1/tokens",
-    type: "application/json",
-    block: spaces,
-    status: 413,
-    code: "body_too_large",
-  },
-  {
-    request: "/v1/import",
-    type: "application/octet-stream",
-    block: letters,
-    status: 422,
-    code: "bundle_malformed",
-  },
+  { what: "white space", request: "/v1/records", type: "application/json", block: spaces, ...TOO_LARGE },
+  { what: "a line", request: "/v1/records", type: "application/x-ndjson", block: letters, ...TOO_LARGE },
+  { what: "white space", request: "/v1/tokens", type: "application/json", block: spaces, ...TOO_LARGE },
+  { what: "letters", request: "/v1/import", type: "application/octet-stream", block: letters, ...MALFORMED },
   {
     what: "frames of zeros",
     request: "/v1/import",
     type: "application/octet-stream",
     block: Bun.zstdCompressSync(new Uint8Array(4 << 20)),
-    status: 422,
-    code: "bundle_malformed",
+    ...MALFORMED,
   },
 ];
 
