@@ -93,13 +93,18 @@ export class TarWriter {
     return full;
   }
 
+  /** Hands out everything so far, the last block as short as it is; the writer is spent afterwards. */
+  cut(): Uint8Array[] {
+    return [...this.take(), this.#block.subarray(0, this.#at)];
+  }
+
   /** Writes the end marker and hands out what is left; the writer is spent afterwards. */
   finish(): Uint8Array[] {
     for (let i = 0; i < 2; i++) {
       this.#room();
       this.#zeros(BLOCK);
     }
-    return [...this.take(), this.#block.subarray(0, this.#at)];
+    return this.cut();
   }
 
   /** Takes back a block whose bytes nobody needs any more: fresh memory is what a large bundle costs most. */

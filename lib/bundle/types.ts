@@ -53,7 +53,7 @@ export interface TokenLine {
   expires_at: number | null;
 }
 
-/** What a bundle is written from. Lists are in ascending byte order; both passes see one snapshot. */
+/** What a bundle is written from. Lists are in ascending byte order; every pass sees one snapshot. */
 export interface BundleSource {
   did: string;
   publicKey: Uint8Array;
@@ -66,9 +66,11 @@ export interface BundleSource {
   tokens: TokenLine[] | null;
   federationPairs: number;
   consentGrants: number;
-  /** First pass, threads in byte order and records in canonical order. Batches may have any size. */
+  /** How many records there are; decides only how they are read. */
+  records: number;
+  /** Threads in byte order and records in canonical order. Batches may have any size. */
   heads(): AsyncIterable<EntryHead[]>;
-  /** Second pass, the same order. */
+  /** The same order. */
   entries(): AsyncIterable<Entry[]>;
 }
 

@@ -33,12 +33,18 @@ import {
   type WrittenBundle,
 } from "./types.ts";
 
+/** Most bytes of a finished body that are kept in memory. */
+const HELD_BYTES = 32 * 1024 * 1024;
+/** Instances with more records are not worth the attempt: their body would hardly fit. */
+const HELD_RECORDS = 200_000;
+
 /**
- * Writes a bundle in two passes over one snapshot: the first counts and hashes, so that the signed manifest can
- * come first; the second streams. The same source gives the same bytes.
- * @throws SplError usage (tokens without identity), internal or bundle_malformed (the source breaks its contract).
- *   While the chunks are read: store_damaged (a record's bytes are not those of its id), internal (the second pass
- *   differs from the first); both before the last chunk
+ * Writes a bundle. The signed manifest comes first and tells of everything behind it, so an instance is read in two
+ * passes over one snapshot: the first counts and hashes, the second streams. Where the finished body fits into 32 MiB
+ * of memory, one pass does both. The same source gives the same bytes either way.
+ * @throws SplError usage (tokens without identity), store_damaged (a record's bytes are not those of its id), internal
+ *   or bundle_malformed (the source breaks its contract). While the chunks are read, and before the last one:
+ *   store_damaged, internal (the second pass differs from the first)
  */
 export async function writeBundle(source: BundleSource, compression: Compression): Promise<WrittenBundle> {
   const key = keyFromSeed(source.seed);
@@ -46,14 +52,27 @@ export async function writeBundle(source: BundleSource, compression: Compression
     throw new SplError("internal", "the seed is not that of the public key");
   }
   const fixed = fixedMembers(source);
-  const manifest = describe(source, await takeStock(source, fixed));
+  const held = await holdBody(source, fixed, compression);
+  const manifest = describe(source, held?.totals ?? (await takeStock(source, fixed)));
   const data = encodeManifest(manifest);
   const signature = key.sign(data);
   openManifest(data, signature);
-  const members = [{ path: MANIFEST, data }, { path: MANIFEST_SIGNATURE, data: signature }, ...fixed];
+  const head = layOutHead([
+    { path: MANIFEST, data },
+    { path: MANIFEST_SIGNATURE, data: signature },
+    ...fixed,
+  ]);
+  if (held) return { manifest, chunks: joined(compress(head, compression), held.chunks) };
+
   const tar = new TarWriter();
-  const blocks = layOut(tar, source, manifest, members);
-  return { manifest, chunks: compress(blocks, compression, (block) => tar.recycle(block)) };
+  const body = layOutBody(tar, source, tallyOf(fixed), (totals) => requireSame(totals, manifest));
+  const release = (block: Uint8Array) => tar.recycle(block);
+  // A gzip file is one stream; zstd frames and plain tar can be put together.
+  const chunks =
+    compression === "gz"
+      ? compress(joined(head, body), compression)
+      : joined(compress(head, compression), compress(body, compression, release));
+  return { manifest, chunks };
 }
 
 /** The members between `manifest.sig` and the first group, checked as a reader will check them. */
@@ -84,15 +103,47 @@ function fixedMembers(source: BundleSource): Member[] {
   return members;
 }
 
-/** The first pass. */
+interface HeldBody {
+  totals: Totals;
+  chunks: Uint8Array[];
+}
+
+/** The body in its finished form, with what the manifest says of it; null where that would be too much to hold. */
+async function holdBody(
+  source: BundleSource,
+  fixed: Member[],
+  compression: Compression,
+): Promise<HeldBody | null> {
+  if (compression === "gz" || source.records > HELD_RECORDS) return null;
+  const tar = new TarWriter();
+  let totals: Totals | undefined;
+  const body = layOutBody(tar, source, tallyOf(fixed), (found) => {
+    totals = found;
+  });
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of compress(body, compression, (block) => tar.recycle(block))) {
+    size += chunk.length;
+    if (size > HELD_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return { totals: totals!, chunks };
+}
+
+/** The first of two passes. */
 async function takeStock(source: BundleSource, fixed: Member[]): Promise<Totals> {
-  const tally = new Tally();
-  for (const { path, data } of fixed) tally.add(path, data);
+  const tally = tallyOf(fixed);
   const heads = source.identity === "only" ? none() : source.heads();
   for await (const group of groups(heads, headSize)) {
     tally.addGroup(group, encodeSignatures(group.items), headSize);
   }
   return tally.totals();
+}
+
+function tallyOf(fixed: Member[]): Tally {
+  const tally = new Tally();
+  for (const { path, data } of fixed) tally.add(path, data);
+  return tally;
 }
 
 function describe(source: BundleSource, totals: Totals): Manifest {
@@ -110,19 +161,23 @@ function describe(source: BundleSource, totals: Totals): Manifest {
   };
 }
 
-/** The second pass: the tar, in blocks of `FRAME_BYTES`. */
-async function* layOut(
+/** Everything before the first group, as tar in blocks of at most `FRAME_BYTES`. */
+async function* layOutHead(members: Member[]): AsyncGenerator<Uint8Array> {
+  const tar = new TarWriter();
+  for (const { path, data } of members) tar.add(path, data);
+  yield* tar.cut();
+}
+
+/**
+ * The groups and the end marker, as tar in blocks of `FRAME_BYTES`.
+ * @param complete told of everything that was laid out, before the last block
+ */
+async function* layOutBody(
   tar: TarWriter,
   source: BundleSource,
-  manifest: Manifest,
-  members: Member[],
+  tally: Tally,
+  complete: (totals: Totals) => void,
 ): AsyncGenerator<Uint8Array> {
-  const tally = new Tally();
-  for (const { path, data } of members) {
-    tar.add(path, data);
-    if (path !== MANIFEST && path !== MANIFEST_SIGNATURE) tally.add(path, data);
-    yield* tar.take();
-  }
   const entries = source.identity === "only" ? none() : source.entries();
   for await (const group of groups(entries, entrySize)) {
     const signatures = encodeSignatures(group.items);
@@ -134,10 +189,18 @@ async function* layOut(
     tally.addGroup(group, signatures, entrySize);
     yield* tar.take();
   }
-  const changed = difference(tally.totals(), manifest);
-  if (changed)
-    throw new SplError("internal", `the snapshot changed while it was written: ${changed} differs`);
+  complete(tally.totals());
   yield* tar.finish();
+}
+
+function requireSame(totals: Totals, manifest: Manifest): void {
+  const changed = difference(totals, manifest);
+  if (changed === null) return;
+  throw new SplError("internal", `the snapshot changed while it was written: ${changed} differs`);
+}
+
+async function* joined(...parts: (AsyncIterable<Uint8Array> | Uint8Array[])[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield* part;
 }
 
 const headSize = (head: EntryHead): number => head.size;

@@ -95,6 +95,7 @@ async function bundleSource(
             }),
           )
       : null,
+    records: bare ? 0 : (await reader.totals()).records,
     federationPairs: bare ? 0 : folds.pairs.standing().length,
     consentGrants: bare ? 0 : folds.consent.all().length,
     heads: bare ? nothing : () => reader.entryHeads(),

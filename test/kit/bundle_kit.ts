@@ -55,6 +55,7 @@ export function sourceOf(
     tokens: null,
     federationPairs: 0,
     consentGrants: 0,
+    records: sorted.length,
     async *heads() {
       for await (const each of batches()) {
         yield each.map(({ canonical, ...head }) => ({ ...head, size: canonical.length }));

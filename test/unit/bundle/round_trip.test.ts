@@ -207,7 +207,7 @@ describe("a source that breaks its contract", () => {
     ["changed a signature", entries.with(2, { ...entries[2]!, sig: new Uint8Array(64) })],
   ])("a second pass that %s never ends in a whole file", async (_, later) => {
     const { heads } = sourceOf(alice, entries);
-    const { chunks } = await writeBundle({ ...sourceOf(alice, later), heads }, "none");
+    const { chunks } = await writeBundle({ ...sourceOf(alice, later), heads, records: MANY }, "none");
     const seen: Uint8Array[] = [];
     const writing = (async () => {
       for await (const chunk of chunks) seen.push(chunk);
@@ -228,6 +228,39 @@ describe("a source that breaks its contract", () => {
     await expect(write({ ...source, accounts: ACCOUNTS.toReversed() })).rejects.toThrow("ascending order");
     await expect(write({ ...source, seed: bob.key.seed })).rejects.toThrow("not that of the public key");
     await expect(write({ ...source, did: bob.did })).rejects.toThrow(`not the key of ${bob.did}`);
+  });
+});
+
+/** Too many records to try one pass. */
+const MANY = 1_000_000;
+
+describe("one pass and two passes", () => {
+  test.each(["zst", "none", "gz"] as const)("write the same bytes as .%s", async (compression) => {
+    for (const source of [full(), large(), sourceOf(alice, [])]) {
+      const once = await write(source, compression);
+      expect(Buffer.compare(once, await write({ ...source, records: MANY }, compression))).toBe(0);
+    }
+  });
+
+  test("what does not fit into memory is given up for two passes", async () => {
+    const bodies = Array.from({ length: 36 }, (_, clock) => {
+      const text = Buffer.alloc(700_000, String(clock)).toString();
+      return makeEntry(
+        { thread: "th_large", clock, body: { text, more: text.slice(0, 300_000) } },
+        { signer: alice },
+      );
+    });
+    const source = sourceOf(alice, bodies);
+    let passes = 0;
+    const heads = () => {
+      passes++;
+      return source.heads();
+    };
+    const file = await write({ ...source, heads }, "none");
+    expect(file.length).toBeGreaterThan(32 * 1024 * 1024);
+    expect(passes).toBe(1);
+    expect((await read(file)).at(-1)).toMatchObject({ kind: "end", manifest: { record_count: 36 } });
+    expect(Buffer.compare(file, await write({ ...source, records: MANY }, "none"))).toBe(0);
   });
 });
 
