@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
-import { writeFileAtomic } from "../lib/base/atomic_file.ts";
+import { syncDirectory, writeFileAtomic } from "../lib/base/atomic_file.ts";
 import { utf8 } from "../lib/base/bytes.ts";
 import { SplError, systemCode } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
@@ -69,8 +69,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     makeHome(paths);
     const lock = HomeLock.tryTake(paths) ?? (await refuseSecond(paths));
     undo.defer(() => lock.release());
-    // What a killed daemon said of itself is true no longer.
-    rmSync(paths.daemon, { force: true });
     const ready = Promise.withResolvers<App>();
     const tcp = listenTcp(
       async (request, peer) => (await ready.promise)(request, peer),
@@ -80,6 +78,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     undo.defer(() => tcp.stop(true));
     const instance = await openInstance(options);
     undo.defer(() => instance.close());
+    // What a killed daemon said of itself is true no longer.
+    rmSync(paths.daemon, { force: true });
     const stopping = new AbortController();
     const ctx = makeContext(instance, settings, options, stopping.signal);
     const app = makeApp(ctx);
@@ -90,11 +90,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       stopping.abort();
       const jobsEnded = ctx.jobs.stop();
       await Promise.all([jobsEnded, ...servers.map((server) => drain(server, jobsEnded))]);
-      for (const file of [paths.socket, paths.daemon]) rmSync(file, { force: true });
+      rmSync(paths.daemon, { force: true });
+      // Before the store's log goes, which is what says that it may (`requireLog`).
+      syncDirectory(paths.run);
     });
     const port = tcp.port!;
     ctx.url = settings.publicUrl ?? `http://${urlHost(settings.host)}:${port}`;
     servers.push(listenUnix(app, paths.socket));
+    undo.defer(() => rmSync(paths.socket, { force: true }));
     const info: DaemonInfo = { pid: process.pid, url: ctx.url, port, started_at: ctx.startedAt };
     writeFileAtomic(paths.daemon, utf8(`${JSON.stringify(info)}\n`));
 
@@ -169,7 +172,7 @@ function readLiving(path: string): DaemonInfo | null {
 
 async function openInstance({ home, name, ports }: ServeOptions): Promise<Instance> {
   if (!exists(homePaths(home).db)) await initInstance(home, name, ports);
-  const instance = await Instance.open(home, ports);
+  const instance = await Instance.open(home, ports, { ownsLog: true });
   try {
     const identity = await instance.store.read((reader) => instance.signer(reader));
     if (name !== undefined && name !== identity.name) {

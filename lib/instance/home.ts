@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { clearTemporaries } from "../base/atomic_file.ts";
 import { fileError, SplError } from "../base/errors.ts";
+import { exists } from "../base/exists.ts";
 import type { HomePaths } from "../base/home.ts";
 
 /** `sun_path` of a Unix socket address without its NUL (unix(7)). */
@@ -27,6 +28,46 @@ export function makeHome({ home, keys, run, logs, socket }: HomePaths): void {
     } catch (error) {
       throw fileError(error, "make the folder", folder);
     }
+  }
+}
+
+/** First bytes of a write-ahead log, but for the last bit (sqlite.org/fileformat2.html, section 4.1). */
+const LOG_MAGIC = 0x377f0682;
+
+/**
+ * SQLite takes a store without its write-ahead log for one that was closed in order, and forgets what the log held.
+ * `daemon.json` says otherwise: it is there from the start of a daemon to its orderly end.
+ * @throws SplError store_damaged when the log is missing, or is none
+ */
+export function requireLog({ daemon, db }: HomePaths): void {
+  if (!exists(db) || !exists(daemon)) return;
+  const log = `${db}-wal`;
+  if (exists(log)) {
+    const head = readHead(log);
+    // Empty, or extended but not written when the power went: nothing had been acknowledged yet.
+    if (head.every((byte) => byte === 0) || (head.readUInt32BE() & ~1) === LOG_MAGIC) return;
+  }
+  throw new SplError(
+    "store_damaged",
+    `the log ${log}, which the newest records are in, is missing or damaged`,
+    {
+      hint: `put it back from where it went; to go on without these records, remove ${daemon}`,
+    },
+  );
+}
+
+function readHead(path: string): Buffer {
+  const head = Buffer.alloc(4);
+  try {
+    const fd = openSync(path, "r");
+    try {
+      readSync(fd, head);
+    } finally {
+      closeSync(fd);
+    }
+    return head;
+  } catch (error) {
+    throw fileError(error, "read", path);
   }
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../base/bytes.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -12,7 +12,7 @@ import { loadKey, repairPointer, retireStrays, saveKey } from "../identity/keys_
 import type { ConnectionOptions } from "../store/connection.ts";
 import { SqliteStore } from "../store/sqlite.ts";
 import type { IdentityRow, Reader } from "../store/types.ts";
-import { clearLeftovers, holdsUnfinished, INIT_PREFIX, makeHome } from "./home.ts";
+import { clearLeftovers, holdsUnfinished, INIT_PREFIX, makeHome, requireLog } from "./home.ts";
 
 export interface Ports {
   clock: Clock;
@@ -49,6 +49,7 @@ export class Instance {
     options: ConnectionOptions = {},
   ): Promise<Instance> {
     const paths = homePaths(home);
+    requireLog(paths);
     const store = SqliteStore.open(paths.db, options);
     try {
       return new Instance(paths, store, { ...systemPorts, ...ports }, await currentKey(store, paths.keys));
@@ -146,5 +147,7 @@ export async function initInstance(
     saveKey(paths.keys, key);
   });
   repairPointer(paths.keys, key.fingerprint);
+  // Of a daemon of another store: this one has no log yet.
+  rmSync(paths.daemon, { force: true });
   return identity;
 }

@@ -9,9 +9,13 @@ export interface ConnectionOptions {
   cacheKib?: number;
   /** Leave the write-ahead log to an explicit checkpoint: for one large transaction. */
   bulk?: boolean;
+  /** Remove the write-ahead log when the last connection closes. Without it, one that was there stays, emptied. */
+  ownsLog?: boolean;
 }
 
 const DEFAULT_CACHE_KIB = 16 * 1024;
+/** How long to wait for a store that cannot be opened at this moment. */
+const OPEN_MS = 5000;
 
 /**
  * Opens an existing store. `synchronous = FULL` in WAL mode syncs the log at every commit: what was
@@ -32,6 +36,8 @@ export function openConnection(path: string, options: ConnectionOptions = {}): D
       harden(db);
       // Before the first write: a file that is not ours stays as it is.
       const version = requireStore(db, path);
+      const keepsLog = !options.ownsLog && exists(`${path}-wal`);
+      db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, keepsLog ? 1 : 0);
       configure(db, options);
       migrate(db, version);
       return db;
@@ -56,13 +62,13 @@ export function createConnection(path: string): Database {
 }
 
 function harden(db: Database): void {
+  // While another process recovers the log or closes as the last one, nobody else can open the store.
+  db.run(`PRAGMA busy_timeout = ${OPEN_MS}`);
   db.run("PRAGMA trusted_schema = OFF");
   db.run("PRAGMA cell_size_check = ON");
 }
 
 function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }: ConnectionOptions): void {
-  // The log stays beside the store after the last connection closes only when a checkpoint failed.
-  db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 0);
   db.run("PRAGMA journal_mode = WAL");
   db.run("PRAGMA synchronous = FULL");
   db.run("PRAGMA busy_timeout = 0");
@@ -71,7 +77,8 @@ function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }:
   if (bulk) db.run("PRAGMA wal_autocheckpoint = 0");
 }
 
-function damaged(path: string, reason: string, cause?: unknown): SplError {
+/** What is in the store contradicts itself, or is not what was written. */
+export function damaged(path: string, reason: string, cause?: unknown): SplError {
   return new SplError("store_damaged", `the store ${path} is damaged: ${reason}`, {
     hint: "keep a copy of it, run spl doctor, then restore from a bundle with spl import",
     cause,
@@ -112,7 +119,7 @@ export function storeError(path: string, error: unknown): unknown {
   }
   if (code === "SQLITE_READONLY" || code?.startsWith("SQLITE_READONLY") || code === "SQLITE_CANTOPEN") {
     return new SplError("file_unreadable", `cannot open the store ${path}: ${reason}`, {
-      hint: "check owner and mode of the instance home",
+      hint: "check owner and mode of the instance home; a copy of it on a disk that can be written works as well",
       cause: error,
     });
   }

@@ -1,7 +1,7 @@
 import type { Database, Statement } from "bun:sqlite";
 import { fromHex, toHex } from "../base/bytes.ts";
 import type { Entry, EntryHead, OrderKey } from "../record/types.ts";
-import { storeError } from "./connection.ts";
+import { damaged, storeError } from "./connection.ts";
 import type {
   Account,
   ActorRow,
@@ -59,10 +59,17 @@ export class SqliteReader implements Reader {
     return this.db.query(sql) as unknown as Statement<Row, Params>;
   }
 
+  /** A row that another one says is there. */
+  #required<Row>(row: Row | null): Row {
+    if (row === null) throw damaged(this.path, "a row is missing");
+    return row;
+  }
+
   #signer(no: number): string {
     let did = this.#signers.get(no);
     if (did === undefined) {
-      did = this.statement<{ did: string }, [number]>("SELECT did FROM signers WHERE no = ?").get(no)!.did;
+      const find = this.statement<{ did: string }, [number]>("SELECT did FROM signers WHERE no = ?");
+      did = this.#required(find.get(no)).did;
       this.#signers.set(no, did);
     }
     return did;
@@ -126,16 +133,19 @@ export class SqliteReader implements Reader {
        ORDER BY t.thread, r.clock, r.actor, r.id`,
       [],
       (row: Row) => {
-        if (row.no !== thread.no) thread = { no: row.no, name: name.get(row.no)!.thread };
+        if (row.no !== thread.no) {
+          thread = { no: row.no, name: this.#required(name.get(row.no)).thread };
+        }
         return map(thread.name, row);
       },
     );
   }
 
   async totals(): Promise<Totals> {
-    const row = this.statement<Omit<Totals, "digest"> & { digest: Uint8Array }, []>(
+    const find = this.statement<Omit<Totals, "digest"> & { digest: Uint8Array }, []>(
       "SELECT records, threads, forks, digest FROM totals",
-    ).get()!;
+    );
+    const row = this.#required(find.get());
     return { ...row, digest: toHex(row.digest) };
   }
 
@@ -240,7 +250,8 @@ export class SqliteReader implements Reader {
   }
 
   async lastSeq(): Promise<number> {
-    return this.statement<{ last_seq: number }, []>("SELECT last_seq FROM totals").get()!.last_seq;
+    return this.#required(this.statement<{ last_seq: number }, []>("SELECT last_seq FROM totals").get())
+      .last_seq;
   }
 
   async forks({ thread, limit = ALL }: { thread?: string; limit?: number } = {}) {
