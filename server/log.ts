@@ -30,8 +30,12 @@ export function eventText(event: string, facts: Facts): string {
   return [event, ...Object.entries(facts).map(([name, value]) => `${name}=${logValue(value)}`)].join(" ");
 }
 
-function logValue(value: string | number | boolean | null): string {
-  if (typeof value !== "string") return String(value);
+/** A token, wherever a client has put it: what is logged is read by more people than may use it. */
+const TOKEN = /spl_[a-z]+_[a-z0-9-]+_[A-Za-z0-9_-]{16,}/g;
+
+function logValue(raw: string | number | boolean | null): string {
+  if (typeof raw !== "string") return String(raw);
+  const value = raw.replace(TOKEN, "spl_***");
   if (/^[\w./:@%+-]+$/.test(value)) return value;
   return JSON.stringify(value).replace(
     /[^ -~]/g,
