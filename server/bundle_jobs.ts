@@ -8,6 +8,11 @@ import type { Log } from "./log.ts";
 
 /** Each running export holds a snapshot and a thread. */
 const MAX_EXPORTS = 4;
+/**
+ * An upload that brought nothing for so long gives way to the next import: a machine that vanishes does not close its
+ * connections, and would keep everyone out for ever.
+ */
+const SILENT_MS = 60_000;
 
 type ByteIterator = Required<Pick<AsyncIterator<Uint8Array, undefined, undefined>, "next" | "return">>;
 
@@ -27,12 +32,14 @@ export interface ImportJob {
 export class BundleJobs {
   readonly #running = new Set<BundleWorker>();
   #exports = 0;
-  #importing = false;
+  #import: { worker: BundleWorker; upload: Upload } | null = null;
   #stopping: SplError | null = null;
 
+  /** @param clock milliseconds from any beginning, never going back */
   constructor(
     readonly home: string,
     readonly log: Log,
+    readonly clock: () => number = () => performance.now(),
   ) {}
 
   /** @throws SplError store_busy, and what `exportBundle` throws before its first byte */
@@ -54,20 +61,34 @@ export class BundleJobs {
    * Imports what `input` yields. A failing input, such as a client that went away, ends the job and leaves nothing.
    * @throws SplError import_running
    */
-  startImport(input: AsyncIterable<Uint8Array>, options: ImportOptions): ImportJob {
-    if (this.#importing) {
+  async startImport(input: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<ImportJob> {
+    await this.#dismissSilent();
+    if (this.#import) {
       throw new SplError("import_running", "an import is running already", {
         hint: "wait for it to end and try again",
       });
     }
     const worker = this.#start();
-    this.#importing = true;
+    const upload = new Upload(input, this.clock);
+    this.#import = { worker, upload };
     worker.ended.then(() => {
-      this.#importing = false;
+      this.#import = null;
     });
     worker.post({ kind: "import", home: this.home, options });
-    worker.feed(input);
+    worker.feed(upload.chunks());
     return { verified: worker.verified.promise, imported: worker.imported.promise };
+  }
+
+  async #dismissSilent(): Promise<void> {
+    if (!this.#import) return;
+    const { worker, upload } = this.#import;
+    if (this.clock() - upload.heardAt < SILENT_MS) return;
+    worker.abort(
+      new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
+        hint: "import it again when the other has ended",
+      }),
+    );
+    await worker.ended;
   }
 
   /** Ends what can be ended without loss: exports and uploads. An import that commits is waited for. */
@@ -85,6 +106,27 @@ export class BundleJobs {
     this.#running.add(worker);
     worker.ended.then(() => this.#running.delete(worker));
     return worker;
+  }
+}
+
+/** A bundle on its way in. */
+class Upload {
+  /** When bytes last came; never, once all are here. */
+  heardAt: number;
+
+  constructor(
+    readonly input: AsyncIterable<Uint8Array>,
+    readonly clock: () => number,
+  ) {
+    this.heardAt = clock();
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.input) {
+      this.heardAt = this.clock();
+      yield chunk;
+    }
+    this.heardAt = Number.POSITIVE_INFINITY;
   }
 }
 

@@ -56,7 +56,7 @@ export const bundleRoutes: Route[] = [
     bodies: { [BUNDLE_TYPE]: { limit: null, shape: null } },
     answers: { 200: { [JSON_TYPE]: ImportSummary, [NDJSON_TYPE]: ImportEvent } },
     async handle({ ctx, request, query, answerType }) {
-      const job = ctx.jobs.startImport(bodyChunks(request), {
+      const job = await ctx.jobs.startImport(bodyChunks(request), {
         dryRun: query.dry_run,
         forceOverwrite: query.force_overwrite,
         keepIdentity: query.keep_identity,

@@ -109,7 +109,7 @@ async function recover(home: ScratchHome): Promise<"before" | "after"> {
 test("an import killed at any moment leaves the instance before or behind it", async () => {
   let killed = 0;
   const found = new Set<string>();
-  await inLanes(spread(importPoints, 24), async (point) => {
+  await inLanes(spread(importPoints, 20), async (point) => {
     using home = twinOf(target.home);
     if (await killImport(home, point)) killed++;
     found.add(await recover(home));

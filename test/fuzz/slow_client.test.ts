@@ -2,11 +2,15 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { utf8 } from "../../lib/base/bytes.ts";
+import { initInstance } from "../../lib/instance/instance.ts";
+import { BundleJobs } from "../../server/bundle_jobs.ts";
 import { chain, sourceOf, write } from "../kit/bundle_kit.ts";
 import { Daemon } from "../kit/daemon.ts";
+import { IMPORT_DEFAULTS, inPieces } from "../kit/instances.ts";
 import { testSigner } from "../kit/records.ts";
 import { ScratchHome } from "../kit/spl.ts";
 import { LIMIT_MS } from "../kit/spread.ts";
+import { ScratchFolder } from "../kit/store.ts";
 
 /** Clients that go away in the middle, stand still, or never end: they harm nobody but themselves. */
 
@@ -16,13 +20,15 @@ let home: ScratchHome;
 let daemon: Daemon;
 /** Some 6 MB: more than lies in any buffer on the way. */
 let bundle: Uint8Array;
+let tiny: Uint8Array;
 
 beforeAll(async () => {
   const owner = testSigner(5);
   bundle = await write(sourceOf(owner, chain(owner, "th_x", 5000)));
+  tiny = await write(sourceOf(owner, []));
   home = new ScratchHome();
   daemon = await Daemon.start(home, { flags: ["--insecure-localhost"] });
-  expect((await importing("")).status).toBe(200);
+  expect((await importing("", bundle)).status).toBe(200);
 });
 
 afterAll(async () => {
@@ -74,8 +80,8 @@ class Raw implements Disposable {
 
 const BUNDLE = { "content-type": "application/octet-stream" };
 
-function importing(query = "?dry_run=true"): Promise<Response> {
-  return daemon.fetch(`/v1/import${query}`, { method: "POST", headers: BUNDLE, body: bundle });
+function importing(query = "?dry_run=true&force_overwrite=true", body = tiny): Promise<Response> {
+  return daemon.fetch(`/v1/import${query}`, { method: "POST", headers: BUNDLE, body });
 }
 
 /** Asks until it is let in: the end of a connection takes its time to arrive. */
@@ -114,6 +120,40 @@ for (const transport of transports) {
     }
   }
 }
+
+test("an upload that brings nothing for a minute keeps its place until another import comes", async () => {
+  using folder = new ScratchFolder();
+  const path = folder.file("home");
+  await initInstance(path);
+  let now = 0;
+  const jobs = new BundleJobs(
+    path,
+    () => undefined,
+    () => now,
+  );
+  const silent = async function* () {
+    yield bundle.subarray(0, 1000);
+    await new Promise<never>(() => undefined);
+  };
+  const first = await jobs.startImport(silent(), IMPORT_DEFAULTS);
+  const end = first.imported.catch((error) => error);
+  now = 59_000;
+  await expect(jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS)).rejects.toMatchObject({
+    code: "import_running",
+  });
+  now = 120_000;
+  const second = await jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS);
+  // What has arrived in full is never sent away, however long it takes.
+  await second.verified;
+  now = Number.MAX_SAFE_INTEGER;
+  const third = jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS).catch((error) => error);
+  expect(await end).toMatchObject({
+    message: "nothing came of the bundle for a minute, and another import began",
+  });
+  expect(await second.imported).toMatchObject({ inserted: 5000 });
+  await third;
+  await jobs.stop();
+});
 
 test("four downloads that stand still take every place for exports, and give it back when they go", async () => {
   for (const transport of transports) {
