@@ -36,6 +36,12 @@ function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Runs with nothing of the run before left to be written back: a durable command would wait for that as well. */
+async function settled(measured: () => Promise<Run>): Promise<Run> {
+  await run(["sync"]);
+  return measured();
+}
+
 /** Runs both in turn and prints one row. `wanted` says what the ratio ours/theirs should be. */
 async function compare(
   what: string,
@@ -46,7 +52,7 @@ async function compare(
 ) {
   const pairs: [Run, Run][] = [];
   for (let round = 0; round <= rounds; round++) {
-    const pair: [Run, Run] = [await ours(), await theirs()];
+    const pair: [Run, Run] = [await settled(ours), await settled(theirs)];
     if (round > 0) pairs.push(pair);
   }
   const [a, b] = [median(pairs.map(([x]) => x.ms)), median(pairs.map(([, y]) => y.ms))];
