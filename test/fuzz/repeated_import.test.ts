@@ -1,8 +1,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Box } from "../kit/box.ts";
+import { chain, sourceOf, write } from "../kit/bundle_kit.ts";
+import { testSigner } from "../kit/records.ts";
 import { LIMIT_MS } from "../kit/spread.ts";
 
-/** Bundles that come again, or too late: nothing is lost and nothing moves back. */
+/** Bundles that come again, too late or with a gap: nothing is lost and nothing moves back. */
 
 setDefaultTimeout(LIMIT_MS);
 
@@ -50,4 +52,21 @@ test("an older bundle over a newer store, and each of them again, take nothing a
     [source.file("newer.tar.zst"), target.file("again.tar.zst")].map((path) => Bun.file(path).bytes()),
   );
   expect(Buffer.from(first!).equals(again!)).toBe(true);
+});
+
+test("records whose parents are missing are taken as they are, listed, written on and exported again", async () => {
+  const owner = testSigner(8);
+  const entries = [...chain(owner, "th_gap", 5).slice(2), ...chain(owner, "th_whole", 2)];
+  const bundle = await write(sourceOf(owner, entries));
+  await using box = await Box.serving();
+  const file = box.file("gap.tar");
+  await Bun.write(file, bundle);
+  expect(await box.json("import", "--deep", file)).toMatchObject({ inserted: 5 });
+  await box.ok("export", "--out", box.file("again.tar"));
+  expect(Buffer.from(bundle).equals(await Bun.file(box.file("again.tar")).bytes())).toBe(true);
+  await box.ok("do", "go on", "--thread", "th_gap");
+  const records = (await box.ok("thread", "records", "th_gap")).trim().split("\n");
+  expect(records).toHaveLength(4);
+  expect(JSON.parse(records[3]!)).toMatchObject({ record: { clock: 5, parents: [entries[2]!.id] } });
+  await box.ok("doctor", "--deep");
 });
