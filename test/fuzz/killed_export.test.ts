@@ -91,7 +91,8 @@ for (const [signal, status] of [
 ] as const) {
   test(`the command waits for the rest of the file and is ended by ${signal}: nothing is left of it`, async () => {
     using folder = new ScratchHome();
-    await using _ = await Strace.attach(daemon.pid, ...injecting("sendmsg", "signal=SIGSTOP:when=3"));
+    // The daemon stands still with the first part of the bundle.
+    await using strace = await Strace.attach(daemon.pid, ...injecting("sendmsg", "signal=SIGSTOP:when=1"));
     const begun = Promise.withResolvers<void>();
     const watcher = watch(folder.path, (_, name) => name?.endsWith(".tmp") && begun.resolve());
     const child = Bun.spawn([splBinary(), "export", "--out", `${folder.path}/out.tar.zst`], {
@@ -102,6 +103,7 @@ for (const [signal, status] of [
     watcher.close();
     child.kill(signal);
     await child.exited;
+    await strace.detach();
     process.kill(daemon.pid, "SIGCONT");
     expect([statusOf(child), await child.stdout.text(), readdirSync(folder.path)]).toEqual([status, "", []]);
   });
