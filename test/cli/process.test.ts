@@ -2,34 +2,17 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { EXIT_STATUS } from "../../commands/_exit.ts";
 import { VERSION } from "../../lib/base/version.ts";
-import { runSpl, ScratchHome, splBinary } from "../kit/spl.ts";
+import { type RunResult, runCommand, runSpl, ScratchHome, splBinary } from "../kit/spl.ts";
 
 const root = join(import.meta.dir, "../..");
 const probe = [process.execPath, join(root, "test/kit/probe.ts")];
 
-interface Ending {
-  stdout: string;
-  stderr: string;
-  status: number;
-}
-
-async function run(command: string[], env: Record<string, string> = {}): Promise<Ending> {
-  const child = Bun.spawn(command, {
-    env: { PATH: process.env.PATH ?? "", ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [stdout, stderr, status] = await Promise.all([
-    child.stdout.text(),
-    child.stderr.text(),
-    child.exited,
-  ]);
-  return { stdout, stderr, status };
+function run(command: string[], env: Record<string, string> = {}): Promise<RunResult> {
+  return runCommand(command, { env: { PATH: process.env.PATH ?? "", ...env } });
 }
 
 /** Runs a line of bash in which `$1` is a command. */
-function bash(line: string, command: string): Promise<Ending> {
+function bash(line: string, command: string): Promise<RunResult> {
   return run(["bash", "-c", line, "bash", command]);
 }
 

@@ -5,7 +5,7 @@ import { EXIT_STATUSES } from "../../commands/_exit.ts";
 import { strictArgv } from "../../commands/_strict.ts";
 import { COMMANDS, everyCommand } from "../../commands/_table.ts";
 import { Box } from "../kit/box.ts";
-import { runSpl, ScratchHome } from "../kit/spl.ts";
+import { type RunResult, runCommand, runSpl, ScratchHome } from "../kit/spl.ts";
 
 setDefaultTimeout(30_000);
 
@@ -22,20 +22,11 @@ beforeAll(() => {
 });
 
 /** Runs the file of a command under Bun, from another folder than the project's. */
-async function script(box: Box, words: string, ...args: string[]) {
-  const child = Bun.spawn([process.execPath, scripts.get(words)!, ...args], {
+function script(box: Box, words: string, ...args: string[]): Promise<RunResult> {
+  return runCommand([process.execPath, scripts.get(words)!, ...args], {
     cwd: box.home.path,
     env: box.home.env,
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
   });
-  const [stdout, stderr, status] = await Promise.all([
-    child.stdout.text(),
-    child.stderr.text(),
-    child.exited,
-  ]);
-  return { stdout, stderr, status };
 }
 
 test("help is a result: on standard output, status 0, with every exit status, and the same for the script", async () => {

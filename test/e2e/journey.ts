@@ -6,7 +6,7 @@
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { historyLines } from "../kit/history.ts";
-import { ScratchHome, splBinary } from "../kit/spl.ts";
+import { type RunResult, runCommand, ScratchHome, splBinary } from "../kit/spl.ts";
 
 const repository = join(import.meta.dir, "..", "..");
 
@@ -24,20 +24,11 @@ class Machine implements Disposable {
     return stdout;
   }
 
-  async run(line: string) {
-    const shell = Bun.spawn(["bash", "-o", "pipefail", "-c", line], {
+  run(line: string): Promise<RunResult> {
+    return runCommand(["bash", "-o", "pipefail", "-c", line], {
       cwd: this.home.path,
       env: { ...this.home.env, PATH: `${join(splBinary(), "..")}:${this.home.env.PATH}` },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
     });
-    const [stdout, stderr, status] = await Promise.all([
-      shell.stdout.text(),
-      shell.stderr.text(),
-      shell.exited,
-    ]);
-    return { stdout, stderr, status };
   }
 
   async json<T = Record<string, unknown>>(line: string): Promise<T> {

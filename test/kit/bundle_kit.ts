@@ -144,3 +144,14 @@ export function pathOf({ thread, id }: Pick<Entry, "thread" | "id">): string {
 export function textOf(members: Member[], path: string): string {
   return Buffer.from(members.find((member) => member.path === path)!.data).toString();
 }
+
+export const MALLORY = testSigner(66, "mallory");
+export const byAlice = chain(alice, "th_a", 3);
+export const byBob = chain(bob, "th_b", 2);
+
+/** The members of a good bundle with everything in it, for tests that change one thing. */
+export async function victim(): Promise<Member[]> {
+  const accounts = [{ name: "ci", scopes: ["records:read"], actors: [] }];
+  const tokens = [{ token_sha256: "0a".repeat(32), account: "ci", description: "", expires_at: null }];
+  return unpack(await write(sourceOf(alice, [...byAlice, ...byBob], { accounts, tokens })));
+}

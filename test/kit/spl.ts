@@ -57,10 +57,22 @@ export async function runSpl(args: readonly string[], options: RunOptions = {}):
     using home = new ScratchHome();
     return await runSpl(args, { ...options, home });
   }
-  const { home } = options;
-  const child = Bun.spawn([...(options.under ?? []), splBinary(), ...args], {
-    cwd: options.cwd ?? home.path,
-    env: { ...home.env, ...options.env },
+  const { home, env, stdin, cwd = home.path } = options;
+  return runCommand([...(options.under ?? []), splBinary(), ...args], {
+    cwd,
+    env: { ...home.env, ...env },
+    ...(stdin !== undefined && { stdin }),
+  });
+}
+
+/** Runs any program until it ends, in exactly this environment. Neither stream is a terminal. */
+export async function runCommand(
+  command: readonly string[],
+  options: { cwd?: string; env: Record<string, string>; stdin?: string | Uint8Array },
+): Promise<RunResult> {
+  const child = Bun.spawn([...command], {
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    env: options.env,
     stdin: options.stdin === undefined ? "ignore" : new Blob([options.stdin]),
     stdout: "pipe",
     stderr: "pipe",

@@ -7,7 +7,8 @@ import { canonicalBytes } from "../../../lib/record/canonical.ts";
 import {
   alice,
   bob,
-  chain,
+  byAlice,
+  MALLORY,
   manifestOf,
   pathOf,
   read,
@@ -17,21 +18,17 @@ import {
   textOf,
   unpack,
   verdict,
+  victim,
   write,
 } from "../../kit/bundle_kit.ts";
-import { makeEntry, testSigner } from "../../kit/records.ts";
+import { makeEntry } from "../../kit/records.ts";
 
 /** Broken bundles (members, manifest, identity, lists), rows A01 to A26 of the fault catalogue: each is one change away from a good one. */
 
-const MALLORY = testSigner(66, "mallory");
-const byAlice = chain(alice, "th_a", 3);
-const byBob = chain(bob, "th_b", 2);
 let members: Member[];
 
 beforeAll(async () => {
-  const accounts = [{ name: "ci", scopes: ["records:read"], actors: [] }];
-  const tokens = [{ token_sha256: "0a".repeat(32), account: "ci", description: "", expires_at: null }];
-  members = await unpack(await write(sourceOf(alice, [...byAlice, ...byBob], { accounts, tokens })));
+  members = await victim();
 });
 
 /** Signed by alice after the change, as no one but her could. */

@@ -7,9 +7,12 @@ import type { Entry } from "../../../lib/record/types.ts";
 import {
   alice,
   bob,
+  byAlice,
+  byBob,
   chain,
   chunked,
   gather,
+  MALLORY,
   pack,
   pathOf,
   read,
@@ -19,22 +22,18 @@ import {
   textOf,
   unpack,
   verdict,
+  victim,
   write,
 } from "../../kit/bundle_kit.ts";
-import { makeEntry, testSigner } from "../../kit/records.ts";
+import { makeEntry } from "../../kit/records.ts";
 
 /** Broken bundles (records, groups, signatures, compression), rows A01 to A26 of the fault catalogue: each is one change away from a good one. */
 
 const SIGNATURES = "records/th_a/signatures-000000.jsonl";
-const MALLORY = testSigner(66, "mallory");
-const byAlice = chain(alice, "th_a", 3);
-const byBob = chain(bob, "th_b", 2);
 let members: Member[];
 
 beforeAll(async () => {
-  const accounts = [{ name: "ci", scopes: ["records:read"], actors: [] }];
-  const tokens = [{ token_sha256: "0a".repeat(32), account: "ci", description: "", expires_at: null }];
-  members = await unpack(await write(sourceOf(alice, [...byAlice, ...byBob], { accounts, tokens })));
+  members = await victim();
 });
 
 /** Signed by alice after the change, as no one but her could. */
