@@ -111,7 +111,6 @@ test("while 100,000 records go in, requests, emits and exports are answered", as
   expect(await (await imported).json()).toMatchObject({ inserted: 100_000 });
   expect(asked).toBeGreaterThan(20);
   expect(slowest).toBeLessThan(1000);
-  console.log(`slowest of ${asked} requests to /health during the import: ${slowest.toFixed(1)} ms`);
   for (const id of acknowledged) expect((await daemon.fetch(`/v1/records/${id}`)).status).toBe(200);
   expect(await daemon.json("/v1/status")).toMatchObject({ records: 100_000 + acknowledged.length });
   expectTidy(daemon);

@@ -6,7 +6,7 @@ import { injecting, killingAt, Strace } from "../kit/strace.ts";
 
 /**
  * What was acknowledged is there after a SIGKILL, at whatever moment it comes: the answer follows the sync of the disk.
- * SPL_SLOW_TESTS=1 kills the daemon 500 times, otherwise 30 times.
+ * SPL_SLOW_TESTS=1 kills the daemon 500 times, otherwise 24 times.
  */
 
 setDefaultTimeout(LIMIT_MS);
@@ -84,7 +84,7 @@ test("acknowledged records survive a SIGKILL at any moment", async () => {
   const random = seeded(20_261_123);
   const acknowledged = new Set<string>();
   let slowestStart = 0;
-  for (let round = 0; round < (SLOW ? 500 : 30); round++) {
+  for (let round = 0; round < (SLOW ? 500 : 24); round++) {
     const since = performance.now();
     await using daemon = await Daemon.start(home);
     slowestStart = Math.max(slowestStart, performance.now() - since);
