@@ -17,6 +17,10 @@ const flow = (message: Flow, transfer?: Bun.Transferable[]) => say(message, tran
 const output = new ChunkSender(flow);
 const input = new ChunkReceiver(flow);
 
+/** The engine lets garbage grow with the machine's memory; a bundle of any size is to cost the same. */
+const COLLECT_MS = 250;
+setInterval(() => Bun.gc(true), COLLECT_MS);
+
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "export") report(exporting(data.home, data.options));
   else if (data.kind === "import") report(importing(data.home, data.options));
