@@ -152,7 +152,13 @@ async function idlers(daemon: Daemon, n: number): Promise<AsyncDisposable> {
 test("of two daemons that start on one home exactly one lives, and the other names it", async () => {
   using home = new ScratchHome();
   for (let round = 0; round < 20; round++) {
+    using ends = new DisposableStack();
     const children = [spawnDaemon(home), spawnDaemon(home)];
+    ends.defer(() =>
+      children.forEach((child) => {
+        child.kill("SIGKILL");
+      }),
+    );
     const told = await Promise.all(
       children.map(async (child) => {
         const line = await new Response(child.stdout.pipeThrough(firstLine())).text();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Box } from "../kit/box.ts";
-import { Daemon, spawnDaemon } from "../kit/daemon.ts";
+import { Daemon } from "../kit/daemon.ts";
 import { runSpl, ScratchHome, twinOf } from "../kit/spl.ts";
 import { inLanes, LIMIT_MS, spread } from "../kit/spread.ts";
 import { callsIn, DISK_CALLS, killingAt, Strace, strikePoints } from "../kit/strace.ts";
@@ -130,12 +130,11 @@ async function startPoints(home: ScratchHome): Promise<string[]> {
   return strikePoints(callsIn(log));
 }
 
-/** Starts a daemon that is killed at `point`. */
+/** Starts a daemon that is killed at `point`, or in the end. */
 async function killStart(home: ScratchHome, point: string): Promise<void> {
-  const child = spawnDaemon(home, { under: ["strace", "-f", "-qq", "-o", "/dev/null", ...killingAt(point)] });
-  const said = await Promise.race([child.stdout.getReader().read(), child.exited]);
-  if (typeof said !== "number") child.kill("SIGKILL");
-  await child.exited;
+  const under = ["strace", "-f", "-qq", "-o", "/dev/null", ...killingAt(point)];
+  const daemon = await Daemon.start(home, { under }).catch(() => null);
+  await daemon?.end("SIGKILL");
 }
 
 test("a start that is killed while it mends a killed import can be repeated", async () => {
