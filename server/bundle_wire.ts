@@ -33,6 +33,7 @@ export class ChunkSender {
   #batch = new Uint8Array(BATCH_BYTES);
   #filled = 0;
   #ahead = 0;
+  #failed: { error: unknown } | null = null;
   #room = Promise.withResolvers<void>();
 
   constructor(readonly post: Post) {}
@@ -59,16 +60,16 @@ export class ChunkSender {
 
   /** The other side takes nothing any more: `send` throws. */
   fail(error: unknown): void {
-    this.#room.promise.catch(() => undefined);
-    this.#room.reject(error);
-    this.#ahead = Number.POSITIVE_INFINITY;
+    this.#failed = { error };
+    this.#room.resolve();
   }
 
   async #flush(): Promise<void> {
-    while (this.#ahead >= WINDOW_BYTES) {
+    while (!this.#failed && this.#ahead >= WINDOW_BYTES) {
       await this.#room.promise;
       this.#room = Promise.withResolvers<void>();
     }
+    if (this.#failed) throw this.#failed.error;
     const bytes = this.#batch.subarray(0, this.#filled);
     this.#ahead += bytes.length;
     this.#batch = new Uint8Array(BATCH_BYTES);

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import type { Scope } from "../lib/instance/scopes.ts";
 import type { AppContext } from "./context.ts";
-import type { Grant, Scope } from "./stages/scope.ts";
+import type { Grant } from "./stages/scope.ts";
 
 /** One request on its way through a route, after the stages before it have let it pass. */
 export interface Call<Query = unknown> {

@@ -148,23 +148,157 @@ export const Pair = z
   })
   .meta({ id: "Pair" });
 
+const time = z.iso.datetime();
+const scopes = z.array(z.string()).min(1);
+const actors = z.array(did).describe("actors it may speak for; none means any");
+const description = z.string().max(1024);
+
+const token = {
+  id: z.string().describe("`tok_` and 12 hex: names the token without being it"),
+  account: z.string(),
+  kind: z.enum(["bearer", "bootstrap"]),
+  scopes,
+  actors,
+  description,
+  created_at: time,
+  expires_at: time.nullable(),
+  last_used_at: time.nullable(),
+  state: z.enum(["active", "expired", "revoked", "spent"]),
+};
+
+export const Token = z.strictObject(token).meta({ id: "Token" });
+
+export const MintedToken = z
+  .strictObject({ ...token, token: z.string().describe("shown this once; only its SHA-256 is kept") })
+  .meta({ id: "MintedToken" });
+
 export const NewToken = z
   .strictObject({
     account: z.string(),
-    scopes: z.array(z.string()).min(1),
-    actors: z.array(did).optional().describe("actors it may speak for; none means any"),
-    description: z.string().max(1024).optional(),
-    expires_at: z.iso.datetime().nullable().optional(),
+    scopes: scopes.optional().describe("makes the account when it does not exist"),
+    actors: actors.optional(),
+    description: description.optional(),
+    expires_at: time.nullable().optional(),
   })
   .meta({ id: "NewToken" });
 
-export const MintedToken = z
+export const Trade = z
+  .strictObject({ token_sha256: hash.describe("of the lasting token, which its holder made and keeps") })
+  .meta({ id: "Trade" });
+
+const serviceAccount = {
+  name: z.string(),
+  kind: z.enum(["service", "local", "bootstrap", "device"]),
+  scopes,
+  actors,
+  description,
+  created_at: time.nullable(),
+  state: z.enum(["active", "revoked"]),
+};
+
+export const ServiceAccount = z.strictObject(serviceAccount).meta({ id: "ServiceAccount" });
+
+export const ServiceAccountDetail = z
+  .strictObject({ ...serviceAccount, tokens: z.array(Token) })
+  .meta({ id: "ServiceAccountDetail" });
+
+export const NewServiceAccount = z
+  .strictObject({
+    name: z.string().optional().describe("else operator, only with bootstrap"),
+    scopes: scopes.optional(),
+    actors: actors.optional(),
+    description: description.optional(),
+    bootstrap: z
+      .boolean()
+      .optional()
+      .describe("the first account, with all rights; or another from a signed-in device"),
+    with_token: z.boolean().optional(),
+    expires_at: time.nullable().optional(),
+  })
+  .meta({ id: "NewServiceAccount" });
+
+export const CreatedServiceAccount = z
+  .strictObject({ ...serviceAccount, token: z.string().nullable() })
+  .meta({ id: "CreatedServiceAccount" });
+
+export const NewPairing = z
+  .strictObject({
+    device: z.string().min(1).max(64).describe("what the device is called"),
+    scopes: scopes.optional().describe("else by the name: viewer-*, emitter-*, browser-*, or read and write"),
+    url: z
+      .string()
+      .max(2048)
+      .optional()
+      .describe("where the device reaches this instance, if not at its URL"),
+  })
+  .meta({ id: "NewPairing" });
+
+export const PairingCode = z
+  .strictObject({
+    id: z.string(),
+    device: z.string(),
+    scopes,
+    code: z.string().describe("one use, ten minutes"),
+    link: z.string().describe("a page that redeems the code, which rides in the fragment"),
+    expires_at: time,
+  })
+  .meta({ id: "PairingCode" });
+
+export const Pairing = z
+  .strictObject({
+    id: z.string(),
+    device: z.string(),
+    state: z
+      .enum(["waiting", "redeemed", "connected", "expired", "refused", "revoked"])
+      .describe(
+        "redeemed: a token was handed out; connected: it has been used; refused: too many wrong codes",
+      ),
+    expires_at: time,
+    nonce: z.string().nullable().describe("what the device added; with the code it makes the phrase"),
+  })
+  .meta({ id: "Pairing" });
+
+export const Redeem = z
+  .strictObject({
+    code: z.string().max(64),
+    nonce: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{43}$/)
+      .describe("32 random bytes of the device, base64url"),
+  })
+  .meta({ id: "Redeem" });
+
+export const Redeemed = z
   .strictObject({
     token: z.string().describe("shown this once; only its SHA-256 is kept"),
     account: z.string(),
-    scopes: z.array(z.string()),
+    device: z.string(),
+    scopes,
+    instance_did: did,
   })
-  .meta({ id: "MintedToken" });
+  .meta({ id: "Redeemed" });
+
+export const Device = z
+  .strictObject({
+    id: hash.describe("the record that began it"),
+    device: z.string(),
+    scopes,
+    state: z
+      .enum(["waiting", "redeemed", "connected", "expired", "refused", "revoked", "elsewhere"])
+      .describe("elsewhere: it was paired with this identity on another host, and has no token here"),
+    account: z.string().nullable(),
+    last_used_at: time.nullable(),
+  })
+  .meta({ id: "Device" });
+
+export const AuditEvent = z
+  .strictObject({
+    n: count,
+    at: time,
+    event: z.string(),
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  })
+  .meta({ id: "AuditEvent" });
 
 export const Manifest = z
   .strictObject({

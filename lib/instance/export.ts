@@ -72,7 +72,9 @@ async function bundleSource(
   }
   const folds = await foldReserved(reader, did);
   const signers = bare ? [] : await collect(reader.signers());
-  const accounts = (await reader.accounts()).filter((account) => account.kind === "service");
+  const accounts = (await reader.accounts()).filter(
+    ({ kind, revokedAt }) => kind === "service" && revokedAt === null,
+  );
   const names = new Set(accounts.map((account) => account.name));
   return {
     did,
@@ -85,7 +87,9 @@ async function bundleSource(
     accounts: bare ? [] : accounts.map(({ name, scopes, actors }): AccountLine => ({ name, scopes, actors })),
     tokens: carryTokens
       ? (await reader.tokens())
-          .filter((token) => names.has(token.account))
+          .filter(
+            ({ account, kind, revokedAt }) => names.has(account) && kind === "bearer" && revokedAt === null,
+          )
           .map(
             ({ hash, account, description, expiresAt }): TokenLine => ({
               token_sha256: toHex(hash),

@@ -207,8 +207,9 @@ class Import {
     const { accounts, tokens } = this.#brought(after);
     const kept = new Set<string>();
     let added = 0;
+    const asService = { kind: "service", description: "", createdAt: 0, revokedAt: null } as const;
     for (const account of accounts) {
-      if (!(await writer.addAccount({ ...account, kind: "service" }))) kept.add(account.name);
+      if (!(await writer.addAccount({ ...account, ...asService }))) kept.add(account.name);
     }
     for (const { token_sha256, account, description, expires_at } of tokens) {
       if (kept.has(account)) continue;
@@ -219,6 +220,9 @@ class Import {
         createdAt: this.instance.ports.clock(),
         expiresAt: expires_at,
         lastUsedAt: null,
+        kind: "bearer" as const,
+        revokedAt: null,
+        tradedFor: null,
       };
       if (await writer.addToken(token)) added++;
     }

@@ -1,120 +1,206 @@
 import { toBase64Url, toHex, utf8 } from "../base/bytes.ts";
+import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
-import type { Account } from "../store/types.ts";
+import type { Account, Reader, Token, Writer } from "../store/types.ts";
+import { addAccount, requireAccount } from "./accounts.ts";
 import type { Instance } from "./instance.ts";
+import { parseScopes } from "./scopes.ts";
 
-/** Plain scopes (spec, section 7). Beside them there are the grains `thread:<id>:read` and `thread:<id>:write`. */
-export const SCOPES = [
-  "records:read",
-  "records:write",
-  "threads:write",
-  "federation:manage",
-  "config:read",
-  "config:write",
-  "admin",
-] as const;
-
-const GRAIN = /^thread:th_[A-Za-z0-9_-]{1,128}:(read|write)$/;
-const ACCOUNT_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
 const SECRET_BYTES = 32;
-/** Last use is worth one write a minute, not one a request. */
-const TOUCH_MS = 60_000;
+/** A bootstrap token's life (spec, section 7). */
+export const BOOTSTRAP_MS = 60 * 60 * 1000;
 
-export interface MintRequest {
-  account: string;
-  scopes: string[];
-  /** Actors this account may speak for; empty means any. */
-  actors?: string[];
+export interface Validity {
   description?: string;
   /** Unix milliseconds, or null for no expiry. */
   expiresAt?: number | null;
 }
 
-export interface MintedToken {
+export interface TokenView {
+  /** `tok_` and 12 hex of the token's hash: names it without being it. */
+  id: string;
+  account: string;
+  kind: Token["kind"];
+  scopes: string[];
+  actors: string[];
+  description: string;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+  state: "active" | "expired" | "revoked" | "spent";
+}
+
+export interface MintedToken extends TokenView {
   /** `spl_<env>_<account>_<secret>`: shown once, only its SHA-256 is kept. */
   token: string;
-  account: string;
-  scopes: string[];
+}
+
+/** What is compared and stored instead of the token. */
+export function tokenHash(token: string): Uint8Array {
+  return sha256.hash(utf8(token));
 }
 
 /**
- * Mints a token for a service account, which is made when it does not exist.
- * @throws SplError invalid_request for a bad name or scope; conflict when the account exists with other scopes
+ * Mints a bearer token inside the caller's transaction.
+ * @throws SplError conflict when the account is revoked; invalid_request for an expiry that has passed
  */
-export function mintToken(instance: Instance, request: MintRequest): Promise<MintedToken> {
-  const { account: name, description = "", expiresAt = null } = request;
-  if (!ACCOUNT_NAME.test(name)) {
-    throw new SplError("invalid_request", `an account's name is 1 to 64 of a-z, 0-9 and -, not "${name}"`);
-  }
-  for (const scope of request.scopes) {
-    if (!(SCOPES as readonly string[]).includes(scope) && !GRAIN.test(scope)) {
-      throw new SplError("invalid_request", `there is no scope "${scope}"`, {
-        hint: `scopes: ${SCOPES.join(" ")}`,
-      });
-    }
-  }
-  const scopes = [...new Set(request.scopes)].sort();
-  const account: Account = {
-    name,
-    scopes,
-    actors: [...new Set(request.actors ?? [])].sort(),
-    kind: "service",
-  };
-  return instance.store.transact(async (writer) => {
-    if (!(await writer.addAccount(account))) {
-      const existing = (await writer.accounts()).find((each) => each.name === name)!;
-      if (existing.scopes.join() !== scopes.join()) {
-        throw new SplError(
-          "conflict",
-          `the account ${name} exists with other scopes: ${existing.scopes.join(" ")}`,
-          {
-            hint: "name these scopes, or another account",
-          },
-        );
-      }
-    }
-    const token = `spl_live_${name}_${toBase64Url(instance.ports.random(SECRET_BYTES))}`;
-    const at = instance.ports.clock();
-    await writer.addToken({
-      hash: sha256.hash(utf8(token)),
-      account: name,
-      description,
-      createdAt: at,
-      expiresAt,
-      lastUsedAt: null,
+export async function mint(
+  instance: Instance,
+  writer: Writer,
+  account: Account,
+  validity: Validity,
+  kind: Token["kind"] = "bearer",
+): Promise<MintedToken> {
+  if (account.revokedAt !== null) {
+    throw new SplError("conflict", `the account ${account.name} was revoked`, {
+      hint: "spl service-account list shows those that are not",
     });
-    await writer.addAudit(at, "token.mint", { account: name, scopes: scopes.join(" ") });
-    return { token, account: name, scopes };
+  }
+  const env = kind === "bearer" ? "live" : "boot";
+  const token = `spl_${env}_${account.name}_${toBase64Url(instance.ports.random(SECRET_BYTES))}`;
+  return { token, ...(await addToken(instance, writer, account, tokenHash(token), validity, kind)) };
+}
+
+/** Makes a token of which only the hash is known here: its holder made it. */
+export async function addToken(
+  instance: Instance,
+  writer: Writer,
+  account: Account,
+  hash: Uint8Array,
+  { description = "", expiresAt = null }: Validity,
+  kind: Token["kind"],
+): Promise<TokenView> {
+  const now = instance.ports.clock();
+  if (expiresAt !== null && expiresAt <= now) {
+    throw new SplError("invalid_request", "the token would have expired already", {
+      hint: "name a time to come",
+    });
+  }
+  const row: Token = {
+    hash,
+    account: account.name,
+    description,
+    createdAt: now,
+    expiresAt,
+    lastUsedAt: null,
+    kind,
+    revokedAt: null,
+    tradedFor: null,
+  };
+  if (!(await writer.addToken(row))) throw new SplError("conflict", "this token is known here already");
+  const view = describeToken(row, account, now);
+  await writer.addAudit(now, "token.mint", { token: view.id, account: account.name, kind });
+  return view;
+}
+
+/**
+ * Mints a token for a service account, which is made when it does not exist and `scopes` are named.
+ * @throws SplError conflict when it exists with other scopes or was revoked; not_found; what `addAccount` throws
+ */
+export function mintToken(
+  instance: Instance,
+  request: Validity & {
+    account: string;
+    scopes?: readonly string[] | undefined;
+    actors?: readonly string[] | undefined;
+  },
+): Promise<MintedToken> {
+  const { account: name, scopes, actors } = request;
+  return instance.store.transact(async (writer) => {
+    const known = await writer.account(name);
+    if (!known && scopes) {
+      const fields = { name, kind: "service", scopes, ...(actors && { actors }) } as const;
+      return mint(instance, writer, await addAccount(instance, writer, fields), request);
+    }
+    const account = known ?? (await requireAccount(writer, name));
+    if (scopes && account.scopes.join() !== parseScopes(scopes).join()) {
+      throw new SplError(
+        "conflict",
+        `the account ${name} exists with other scopes: ${account.scopes.join(" ")}`,
+        { hint: "leave out the scopes, or name another account" },
+      );
+    }
+    return mint(instance, writer, account, request);
   });
 }
 
-/**
- * The account behind a bearer token, or null when it is unknown or expired. The look-up is by the token's
- * hash, so its time tells nothing about the secret.
- */
-export async function authenticate(instance: Instance, token: string): Promise<Account | null> {
-  const hash = sha256.hash(utf8(token));
-  const found = await instance.store.read((reader) => reader.token(hash));
-  const now = instance.ports.clock();
-  if (!found || (found.token.expiresAt !== null && found.token.expiresAt <= now)) return null;
-  if (now - (found.token.lastUsedAt ?? 0) >= TOUCH_MS) noteUse(instance, hash, now);
-  return found.account;
+/** Oldest first. */
+export function listTokens(instance: Instance): Promise<TokenView[]> {
+  return instance.store.read(async (reader) => {
+    const accounts = new Map((await reader.accounts()).map((account) => [account.name, account]));
+    const now = instance.ports.clock();
+    return (await reader.tokens())
+      .sort((a, b) => a.createdAt - b.createdAt)
+      .map((token) => describeToken(token, accounts.get(token.account)!, now));
+  });
 }
 
-/** Tokens whose use is being written down, so that a busy store gathers one note of each. */
-const noting = new Set<string>();
+/** @throws SplError not_found */
+export function tokenInfo(instance: Instance, id: string): Promise<TokenView> {
+  return instance.store.read(async (reader) => {
+    const { token, account } = await requireToken(reader, id);
+    return describeToken(token, account, instance.ports.clock());
+  });
+}
 
-/**
- * Not awaited: an import that commits holds the writer for seconds, and nobody should wait for the note of his
- * own use. One that fails is made again by the next request.
- */
-function noteUse(instance: Instance, hash: Uint8Array, now: number): void {
-  const key = toHex(hash);
-  if (noting.has(key)) return;
-  noting.add(key);
-  instance.store
-    .transact((writer) => writer.touchToken(hash, now))
-    .catch(() => undefined)
-    .finally(() => noting.delete(key));
+/** A new secret in place of the old one, which is void from now on. @throws SplError not_found, conflict */
+export function rotateToken(instance: Instance, id: string): Promise<MintedToken> {
+  return instance.store.transact(async (writer) => {
+    const { token, account } = await requireToken(writer, id);
+    const { state } = describeToken(token, account, instance.ports.clock());
+    if (state !== "active" || token.kind !== "bearer") {
+      throw new SplError("conflict", `the token ${id} is ${state === "active" ? token.kind : state}`, {
+        hint: "spl token create mints another",
+      });
+    }
+    await writer.revokeToken(token.hash, instance.ports.clock());
+    return mint(instance, writer, account, token);
+  });
+}
+
+/** Without effect on one that is revoked. @throws SplError not_found */
+export function revokeToken(instance: Instance, id: string): Promise<TokenView> {
+  return instance.store.transact(async (writer) => {
+    const { token, account } = await requireToken(writer, id);
+    const now = instance.ports.clock();
+    if (token.revokedAt === null) {
+      await writer.revokeToken(token.hash, now);
+      await writer.addAudit(now, "token.revoke", { token: id, account: account.name });
+    }
+    return describeToken({ ...token, revokedAt: token.revokedAt ?? now }, account, now);
+  });
+}
+
+async function requireToken(reader: Reader, id: string): Promise<{ token: Token; account: Account }> {
+  const token = (await reader.tokens()).find(({ hash }) => tokenId(hash) === id);
+  const account = token && (await reader.account(token.account));
+  if (account) return { token, account };
+  throw new SplError("not_found", `there is no token ${id}`, { hint: "spl token list shows all" });
+}
+
+function tokenId(hash: Uint8Array): string {
+  return `tok_${toHex(hash).slice(0, 12)}`;
+}
+
+export function describeToken(token: Token, account: Account, now: number): TokenView {
+  const { scopes, actors } = account;
+  return {
+    id: tokenId(token.hash),
+    account: account.name,
+    kind: token.kind,
+    scopes,
+    actors,
+    description: token.description,
+    created_at: isoTime(token.createdAt),
+    expires_at: token.expiresAt === null ? null : isoTime(token.expiresAt),
+    last_used_at: token.lastUsedAt === null ? null : isoTime(token.lastUsedAt),
+    state: stateOf(token, account, now),
+  };
+}
+
+function stateOf(token: Token, account: Account, now: number): TokenView["state"] {
+  if (token.revokedAt !== null || account.revokedAt !== null) return "revoked";
+  if (token.tradedFor !== null) return "spent";
+  return token.expiresAt !== null && token.expiresAt <= now ? "expired" : "active";
 }

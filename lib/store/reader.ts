@@ -5,9 +5,11 @@ import { damaged, storeError } from "./connection.ts";
 import type {
   Account,
   ActorRow,
+  Attempts,
   AuditRow,
   IdentityRow,
   ImportBatch,
+  Pairing,
   Reader,
   SequencedEntry,
   Signer,
@@ -282,25 +284,43 @@ export class SqliteReader implements Reader {
   }
 
   async accounts(): Promise<Account[]> {
-    return this.statement<AccountColumns, []>("SELECT name, scopes, actors, kind FROM accounts ORDER BY name")
+    return this.statement<AccountColumns, []>(`SELECT ${ACCOUNT_COLUMNS} FROM accounts ORDER BY name`)
       .all()
       .map(account);
   }
 
-  async tokens(): Promise<Token[]> {
-    return this.statement<Token, []>(`SELECT ${TOKEN_COLUMNS} FROM tokens ORDER BY hash`).all();
+  async account(name: string): Promise<Account | null> {
+    const row = this.statement<AccountColumns, [string]>(
+      `SELECT ${ACCOUNT_COLUMNS} FROM accounts WHERE name = ?`,
+    ).get(name);
+    return row && account(row);
+  }
+
+  async tokens(account?: string): Promise<Token[]> {
+    const sql = (where: string) => `SELECT ${TOKEN_COLUMNS} FROM tokens ${where} ORDER BY hash`;
+    return account === undefined
+      ? this.statement<Token, []>(sql("")).all()
+      : this.statement<Token, [string]>(sql("WHERE account = ?")).all(account);
   }
 
   async token(hash: Uint8Array): Promise<{ token: Token; account: Account } | null> {
     const token = this.statement<Token, [Uint8Array]>(
       `SELECT ${TOKEN_COLUMNS} FROM tokens WHERE hash = ?`,
     ).get(hash);
-    const owner =
-      token &&
-      this.statement<AccountColumns, [string]>(
-        "SELECT name, scopes, actors, kind FROM accounts WHERE name = ?",
-      ).get(token.account);
-    return owner ? { token, account: account(owner) } : null;
+    const owner = token && (await this.account(token.account));
+    return owner && { token, account: owner };
+  }
+
+  async pairing(id: string): Promise<Pairing | null> {
+    return this.statement<Pairing, [string]>(`SELECT ${PAIRING_COLUMNS} FROM pairings WHERE id = ?`).get(id);
+  }
+
+  async pairings(): Promise<Pairing[]> {
+    return this.statement<Pairing, []>(`SELECT ${PAIRING_COLUMNS} FROM pairings ORDER BY id`).all();
+  }
+
+  async attempts(): Promise<Attempts[]> {
+    return this.statement<Attempts, []>("SELECT source, failures, since FROM attempts").all();
   }
 
   async imports(): Promise<ImportBatch[]> {
@@ -311,24 +331,22 @@ export class SqliteReader implements Reader {
     ).all();
   }
 
-  async audit({ after = 0, limit }: { after?: number; limit: number }): Promise<AuditRow[]> {
-    return this.statement<Omit<AuditRow, "detail"> & { detail: string }, [number, number]>(
-      "SELECT n, at, event, detail FROM audit WHERE n > ? ORDER BY n LIMIT ?",
+  async audit({ after = 0, since = 0, limit }: { after?: number; since?: number; limit: number }) {
+    return this.statement<Omit<AuditRow, "detail"> & { detail: string }, [number, number, number]>(
+      "SELECT n, at, event, detail FROM audit WHERE n > ? AND at >= ? ORDER BY n LIMIT ?",
     )
-      .all(after, limit)
-      .map((row) => ({ ...row, detail: JSON.parse(row.detail) }));
+      .all(after, since, limit)
+      .map((row): AuditRow => ({ ...row, detail: JSON.parse(row.detail) }));
   }
 }
 
 const TOKEN_COLUMNS =
-  "hash, account, description, created_at AS createdAt, expires_at AS expiresAt, last_used_at AS lastUsedAt";
+  "hash, account, description, created_at AS createdAt, expires_at AS expiresAt, last_used_at AS lastUsedAt, kind, revoked_at AS revokedAt, traded_for AS tradedFor";
+const ACCOUNT_COLUMNS =
+  "name, scopes, actors, kind, description, created_at AS createdAt, revoked_at AS revokedAt";
+const PAIRING_COLUMNS = "id, device, secret, tries, expires_at AS expiresAt, account, nonce";
 
-interface AccountColumns {
-  name: string;
-  scopes: string;
-  actors: string;
-  kind: Account["kind"];
-}
+type AccountColumns = Omit<Account, "scopes" | "actors"> & { scopes: string; actors: string };
 
 function account(row: AccountColumns): Account {
   return { ...row, scopes: JSON.parse(row.scopes), actors: JSON.parse(row.actors) };

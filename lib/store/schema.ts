@@ -54,6 +54,21 @@ const MIGRATIONS: readonly string[] = [
   );
   CREATE TABLE audit (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, event TEXT NOT NULL, detail TEXT NOT NULL);
   `,
+  `
+  ALTER TABLE accounts ADD COLUMN description TEXT NOT NULL DEFAULT '';
+  ALTER TABLE accounts ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
+  -- a revoked account stays, so that no import brings it back
+  ALTER TABLE accounts ADD COLUMN revoked_at INTEGER;
+  ALTER TABLE tokens ADD COLUMN kind TEXT NOT NULL DEFAULT 'bearer';
+  ALTER TABLE tokens ADD COLUMN revoked_at INTEGER;
+  ALTER TABLE tokens ADD COLUMN traded_for BLOB;
+  CREATE INDEX tokens_account ON tokens (account);
+  CREATE TABLE pairings (
+    id TEXT PRIMARY KEY, device TEXT NOT NULL UNIQUE, secret BLOB NOT NULL, tries INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, account TEXT, nonce TEXT
+  ) WITHOUT ROWID;
+  CREATE TABLE attempts (source TEXT PRIMARY KEY, failures INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
+  `,
 ];
 
 /** The schema that this release writes. */

@@ -65,6 +65,11 @@ export interface Account {
   actors: string[];
   /** `local` and `bootstrap` and `device` accounts belong to this host and never travel. */
   kind: "service" | "local" | "bootstrap" | "device";
+  description: string;
+  /** Unix milliseconds; 0 when that was never written down. */
+  createdAt: number;
+  /** A revoked account stays as a row, so that its name is never given again and no import brings it back. */
+  revokedAt: number | null;
 }
 
 export interface Token {
@@ -75,6 +80,35 @@ export interface Token {
   createdAt: number;
   expiresAt: number | null;
   lastUsedAt: number | null;
+  /** A bootstrap token can do one thing, once: be traded for a bearer token. */
+  kind: "bearer" | "bootstrap";
+  revokedAt: number | null;
+  /** Of a spent bootstrap token: the hash of the bearer token that it was traded for. */
+  tradedFor: Uint8Array | null;
+}
+
+/** A device on its way in, or one that came in on this host (spec, section 8). */
+export interface Pairing {
+  /** The part of the code that names this pairing. */
+  id: string;
+  /** Id of the record on `th_devices` that began it. */
+  device: string;
+  /** SHA-256 of the whole code, 32 bytes. */
+  secret: Uint8Array;
+  /** Wrong codes so far. */
+  tries: number;
+  expiresAt: number;
+  /** The device's account, once the code has been redeemed. */
+  account: string | null;
+  /** What the device added to the exchange. */
+  nonce: string | null;
+}
+
+/** Wrong secrets from one source (an address) since a moment. */
+export interface Attempts {
+  source: string;
+  failures: number;
+  since: number;
 }
 
 /** One import, numbered, with the state before it. */
@@ -133,11 +167,18 @@ export interface Reader {
   /** Everyone who signed a record that is here, in byte order of the DID. */
   signers(): AsyncIterable<Signer[]>;
   signer(did: string): Promise<Signer | null>;
+  /** By name, revoked ones included. */
   accounts(): Promise<Account[]>;
-  tokens(): Promise<Token[]>;
+  account(name: string): Promise<Account | null>;
+  /** Of one account or of all, by hash; revoked and spent ones included. */
+  tokens(account?: string): Promise<Token[]>;
   token(hash: Uint8Array): Promise<{ token: Token; account: Account } | null>;
   imports(): Promise<ImportBatch[]>;
-  audit(page: { after?: number; limit: number }): Promise<AuditRow[]>;
+  pairing(id: string): Promise<Pairing | null>;
+  pairings(): Promise<Pairing[]>;
+  attempts(): Promise<Attempts[]>;
+  /** Rows behind number `after` and not older than `since`, oldest first. */
+  audit(page: { after?: number; since?: number; limit: number }): Promise<AuditRow[]>;
 }
 
 export interface InsertResult {
@@ -160,9 +201,20 @@ export interface Writer extends Reader {
   setIdentity(identity: IdentityRow): Promise<void>;
   /** False when the name is taken; the account there stays as it is. */
   addAccount(account: Account): Promise<boolean>;
+  setAccountScopes(name: string, scopes: string[]): Promise<void>;
+  /** Closes the account and all its tokens. */
+  revokeAccount(name: string, at: number): Promise<void>;
   /** False when the hash is known. */
   addToken(token: Token): Promise<boolean>;
   touchToken(hash: Uint8Array, at: number): Promise<void>;
+  revokeToken(hash: Uint8Array, at: number): Promise<void>;
+  /** Marks a bootstrap token as spent. */
+  spendToken(hash: Uint8Array, tradedFor: Uint8Array): Promise<void>;
+  /** Adds a pairing or replaces the one of the same id. */
+  putPairing(pairing: Pairing): Promise<void>;
+  removePairing(id: string): Promise<void>;
+  /** Replaces all that is known of failed attempts. */
+  setAttempts(rows: Attempts[]): Promise<void>;
   addImport(batch: Omit<ImportBatch, "n">): Promise<number>;
   addAudit(at: number, event: string, detail: AuditRow["detail"]): Promise<void>;
   /** Recomputes counts, digests, heads, forks and actors by a scan. Returns whether anything was different. */

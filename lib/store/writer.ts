@@ -5,10 +5,12 @@ import { SqliteReader } from "./reader.ts";
 import { rebuildDerived } from "./rebuild.ts";
 import type {
   Account,
+  Attempts,
   AuditRow,
   IdentityRow,
   ImportBatch,
   InsertResult,
+  Pairing,
   Signer,
   Token,
   Writer,
@@ -44,25 +46,43 @@ export class SqliteWriter extends SqliteReader implements Writer {
     await this.putSigner({ did: identity.did, publicKey: identity.publicKey });
   }
 
-  async addAccount({ name, scopes, actors, kind }: Account): Promise<boolean> {
-    const { changes } = this.statement<never, [string, string, string, string]>(
-      "INSERT INTO accounts VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
-    ).run(name, JSON.stringify(scopes), JSON.stringify(actors), kind);
+  async addAccount(account: Account): Promise<boolean> {
+    const { name, scopes, actors, kind, description, createdAt, revokedAt } = account;
+    const { changes } = this.statement<
+      never,
+      [string, string, string, string, string, number, number | null]
+    >(
+      `INSERT INTO accounts (name, scopes, actors, kind, description, created_at, revoked_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+    ).run(name, JSON.stringify(scopes), JSON.stringify(actors), kind, description, createdAt, revokedAt);
     return changes > 0;
   }
 
-  async addToken(token: Token): Promise<boolean> {
-    const { changes } = this.statement<
-      never,
-      [Uint8Array, string, string, number, number | null, number | null]
-    >("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING").run(
-      token.hash,
-      token.account,
-      token.description,
-      token.createdAt,
-      token.expiresAt,
-      token.lastUsedAt,
+  async setAccountScopes(name: string, scopes: string[]): Promise<void> {
+    this.statement<never, [string, string]>("UPDATE accounts SET scopes = ? WHERE name = ?").run(
+      JSON.stringify(scopes),
+      name,
     );
+  }
+
+  async revokeAccount(name: string, at: number): Promise<void> {
+    for (const sql of [
+      "UPDATE accounts SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL",
+      "UPDATE tokens SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL",
+    ]) {
+      this.statement<never, [number, string]>(sql).run(at, name);
+    }
+  }
+
+  async addToken(token: Token): Promise<boolean> {
+    const { hash, account, description, createdAt, expiresAt, lastUsedAt, kind, revokedAt, tradedFor } =
+      token;
+    const { changes } = this.db
+      .query(
+        `INSERT INTO tokens (hash, account, description, created_at, expires_at, last_used_at, kind, revoked_at,
+         traded_for) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING`,
+      )
+      .run(hash, account, description, createdAt, expiresAt, lastUsedAt, kind, revokedAt, tradedFor);
     return changes > 0;
   }
 
@@ -71,6 +91,37 @@ export class SqliteWriter extends SqliteReader implements Writer {
       at,
       hash,
     );
+  }
+
+  async revokeToken(hash: Uint8Array, at: number): Promise<void> {
+    this.statement<never, [number, Uint8Array]>(
+      "UPDATE tokens SET revoked_at = ? WHERE hash = ? AND revoked_at IS NULL",
+    ).run(at, hash);
+  }
+
+  async spendToken(hash: Uint8Array, tradedFor: Uint8Array): Promise<void> {
+    this.statement<never, [Uint8Array, Uint8Array]>("UPDATE tokens SET traded_for = ? WHERE hash = ?").run(
+      tradedFor,
+      hash,
+    );
+  }
+
+  async putPairing({ id, device, secret, tries, expiresAt, account, nonce }: Pairing): Promise<void> {
+    this.db
+      .query(
+        "INSERT OR REPLACE INTO pairings (id, device, secret, tries, expires_at, account, nonce) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      )
+      .run(id, device, secret, tries, expiresAt, account, nonce);
+  }
+
+  async removePairing(id: string): Promise<void> {
+    this.statement<never, [string]>("DELETE FROM pairings WHERE id = ?").run(id);
+  }
+
+  async setAttempts(rows: Attempts[]): Promise<void> {
+    this.db.run("DELETE FROM attempts");
+    const add = this.statement<never, [string, number, number]>("INSERT INTO attempts VALUES (?, ?, ?)");
+    for (const { source, failures, since } of rows) add.run(source, failures, since);
   }
 
   async addImport(batch: Omit<ImportBatch, "n">): Promise<number> {

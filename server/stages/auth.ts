@@ -1,5 +1,5 @@
 import { SplError } from "../../lib/base/errors.ts";
-import { authenticate } from "../../lib/instance/tokens.ts";
+import { signIn as signInWith } from "../../lib/instance/sign_in.ts";
 import type { AppContext } from "../context.ts";
 import { isLoopbackName } from "./host.ts";
 import { Grant, OWNER } from "./scope.ts";
@@ -24,18 +24,13 @@ export async function signIn(ctx: AppContext, request: Request, peer: Peer): Pro
   if (peer.transport === "unix") return OWNER;
   if (ctx.insecureLocalhost && peer.remote !== null && isLoopback(peer.remote)) return OWNER;
   const header = request.headers.get("authorization");
-  if (header === null) {
+  const bearer = BEARER.exec(header ?? "")?.[1];
+  if (bearer === undefined) {
     throw new SplError("unauthorized", "this instance asks for a token", {
-      hint: "pass one in SPL_TOKEN",
+      hint: "spl token save TOKEN keeps one for this address; SPL_TOKEN names one for a single command",
     });
   }
-  const token = BEARER.exec(header)?.[1];
-  const account = token === undefined ? null : await authenticate(ctx.instance, token);
-  if (!account) {
-    throw new SplError("unauthorized", "the token is unknown or has expired", {
-      hint: "ask its operator for a new one",
-    });
-  }
+  const { account } = await signInWith(ctx.instance, bearer, peer.remote);
   return new Grant(account.name, account.scopes, account.actors);
 }
 

@@ -1,8 +1,6 @@
 import { SplError } from "../../lib/base/errors.ts";
 import { RESERVED_THREADS } from "../../lib/folds/reserved.ts";
-import type { SCOPES } from "../../lib/instance/tokens.ts";
-
-export type Scope = (typeof SCOPES)[number];
+import type { Scope } from "../../lib/instance/scopes.ts";
 
 /**
  * Records on these threads steer the instance itself: writing them takes more than `records:write`, else any

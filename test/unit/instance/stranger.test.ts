@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { showIdentity } from "../../../lib/instance/identity.ts";
 import type { Instance } from "../../../lib/instance/instance.ts";
+import { findToken } from "../../../lib/instance/sign_in.ts";
 import { status } from "../../../lib/instance/status.ts";
-import { authenticate, mintToken } from "../../../lib/instance/tokens.ts";
+import { mintToken } from "../../../lib/instance/tokens.ts";
 import { alice, bob, chain, sourceOf, write } from "../../kit/bundle_kit.ts";
 import { exported, fill, imported, newInstance } from "../../kit/instances.ts";
 import { type TestSigner, testSigner } from "../../kit/records.ts";
@@ -36,7 +37,7 @@ describe("a bundle of somebody else", () => {
       });
     }
     expect(await accountsOf(mine)).toEqual([]);
-    expect(await authenticate(mine, token)).toBeNull();
+    await expect(findToken(mine, token)).rejects.toMatchObject({ code: "unauthorized" });
     await Promise.all([stranger.close(), mine.close()]);
   });
 

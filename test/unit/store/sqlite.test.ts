@@ -127,10 +127,15 @@ describe("reading and writing", () => {
     const store = await newStore(folder);
     const hash = new Uint8Array(32).fill(9);
     await store.transact(async (writer) => {
-      await writer.addAccount({ name: "ci", scopes: ["records:read"], actors: [], kind: "service" });
-      expect(await writer.addAccount({ name: "ci", scopes: ["admin"], actors: [], kind: "service" })).toBe(
-        false,
-      );
+      const account = {
+        name: "ci",
+        kind: "service",
+        description: "",
+        createdAt: 1,
+        revokedAt: null,
+      } as const;
+      await writer.addAccount({ ...account, actors: [], scopes: ["records:read"] });
+      expect(await writer.addAccount({ ...account, actors: [], scopes: ["admin"] })).toBe(false);
       await writer.addToken({
         hash,
         account: "ci",
@@ -138,6 +143,9 @@ describe("reading and writing", () => {
         createdAt: 1,
         expiresAt: null,
         lastUsedAt: null,
+        kind: "bearer",
+        revokedAt: null,
+        tradedFor: null,
       });
     });
     const found = await store.read((reader) => reader.token(hash));
