@@ -1,6 +1,7 @@
 import type { Entry } from "../record/types.ts";
 import { ActorFold } from "./actors.ts";
 import { ConsentFold } from "./consent.ts";
+import { DeviceFold } from "./devices.ts";
 import { foldInput } from "./input.ts";
 import { PairFold } from "./pairs.ts";
 
@@ -20,6 +21,7 @@ export class InstanceFolds {
   readonly actors = new ActorFold();
   readonly pairs = new PairFold();
   readonly consent = new ConsentFold();
+  readonly devices = new DeviceFold();
 
   constructor(readonly did: string) {}
 
@@ -30,6 +32,7 @@ export class InstanceFolds {
       if (entry.thread === RESERVED_THREADS.pairs) this.pairs.add(foldInput(entry));
       else if (entry.thread === RESERVED_THREADS.consent) this.consent.add(foldInput(entry));
       else if (entry.thread === RESERVED_THREADS.actors) this.actors.add(foldInput(entry));
+      else if (entry.thread === RESERVED_THREADS.devices) this.devices.add(foldInput(entry));
     }
   }
 }

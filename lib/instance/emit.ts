@@ -32,24 +32,32 @@ export function emit(
   emissions: Emission[],
   defaults: EmissionDefaults,
 ): Promise<Emitted[]> {
-  return instance.store.transact(async (writer) => {
-    const batch = new EmissionBatch(writer, await instance.signer(writer));
-    const results: Emitted[] = [];
-    for (const [index, emission] of emissions.entries()) {
-      try {
-        results.push(await batch.add({ ...emission, actor: emission.actor ?? defaults.actor }));
-      } catch (error) {
-        throw error instanceof SplError ? error.retold({ detail: { index } }) : error;
-      }
-      if (index % BREATH === BREATH - 1) {
-        await batch.flush();
-        // The writer stays ours; readers and other requests get their turn.
-        await nextTurn();
-      }
+  return instance.store.transact((writer) => emitWith(instance, writer, emissions, defaults));
+}
+
+/** `emit` inside the caller's transaction. */
+export async function emitWith(
+  instance: Instance,
+  writer: Writer,
+  emissions: Emission[],
+  defaults: EmissionDefaults,
+): Promise<Emitted[]> {
+  const batch = new EmissionBatch(writer, await instance.signer(writer));
+  const results: Emitted[] = [];
+  for (const [index, emission] of emissions.entries()) {
+    try {
+      results.push(await batch.add({ ...emission, actor: emission.actor ?? defaults.actor }));
+    } catch (error) {
+      throw error instanceof SplError ? error.retold({ detail: { index } }) : error;
     }
-    await batch.flush();
-    return results;
-  });
+    if (index % BREATH === BREATH - 1) {
+      await batch.flush();
+      // The writer stays ours; readers and other requests get their turn.
+      await nextTurn();
+    }
+  }
+  await batch.flush();
+  return results;
 }
 
 class EmissionBatch {
