@@ -1,5 +1,6 @@
+import { resolve } from "node:path";
 import { SplError } from "../lib/base/errors.ts";
-import { defaultHome } from "../lib/base/home.ts";
+import { defaultHome, homePaths } from "../lib/base/home.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 import { checkInstanceName } from "../lib/identity/did.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
@@ -19,6 +20,12 @@ export const serveArgs = {
     valueHint: "URL",
     description: "where others reach this instance, if not at the address it listens on",
   },
+  tlsCert: {
+    type: "string",
+    valueHint: "FILE",
+    description: "serve https with this certificate and its chain (PEM)",
+  },
+  tlsKey: { type: "string", valueHint: "FILE", description: "the certificate's private key (PEM)" },
   insecureLocalhost: {
     type: "boolean",
     description: "let everyone on this machine do anything over TCP, without a token",
@@ -37,7 +44,7 @@ const command = defineSpl({
   name: "serve",
   summary: "Run the instance of this home; make it first if there is none",
   description:
-    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port and public_url.",
+    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts and allowed_origins.",
   args: {
     daemon: { type: "boolean", description: "run in the background; return once it answers" },
     stop: { type: "boolean", description: "end the daemon of this home; nothing to do is no error" },
@@ -46,7 +53,7 @@ const command = defineSpl({
   examples: [
     "spl serve --daemon",
     "spl serve --stop",
-    "spl serve --host 0.0.0.0 --public-url https://box.example.com",
+    "spl serve --host 0.0.0.0 --tls-cert box.pem --tls-key box.key --public-url https://box.example.com:9100",
   ],
   run: (ctx, args) => {
     if (args.stop) {
@@ -110,13 +117,21 @@ function describe(facts: { url: string; instance_did: string; pid: number; home:
 `;
 }
 
-async function warn(ctx: Context, { insecureLocalhost }: ServeArgs): Promise<void> {
+async function warn(ctx: Context, args: ServeArgs): Promise<void> {
+  const { cleartextWarning, resolveSettings } = await import("../server/settings.ts");
+  // Before anything is made or started: what is wrong with the settings is said here.
+  const settings = resolveSettings(
+    { ...args, port: readPort(args.port) },
+    homePaths(defaultHome(ctx.env)).config,
+  );
   if (ctx.env.SPL_SERVE_URL) {
     await ctx.err.line(
       "SPL_SERVE_URL is set; spl serve ignores it and runs the instance of this machine's home",
     );
   }
-  if (insecureLocalhost) {
+  const cleartext = cleartextWarning(settings);
+  if (cleartext !== null) await ctx.err.line(safeText(cleartext));
+  if (args.insecureLocalhost) {
     await ctx.err.line(
       "warning: --insecure-localhost: everyone on this machine can do anything with this instance",
     );
@@ -137,9 +152,12 @@ function readPort(text: string | undefined): number | undefined {
   throw new SplError("usage", `--port ${text} is no port`, { hint: "a number from 0 to 65535" });
 }
 
-/** The flags as they were typed, for the process that will serve. */
-function flagsOf({ host, port, publicUrl, insecureLocalhost, isolated, name }: ServeArgs): string[] {
-  const values = { host, port, "public-url": publicUrl, name };
+/** The flags as they were typed, for the process that will serve elsewhere. */
+function flagsOf(args: ServeArgs): string[] {
+  const { host, port, publicUrl, tlsCert, tlsKey, insecureLocalhost, isolated, name } = args;
+  // The daemon does not run in this folder.
+  const [cert, key] = [tlsCert, tlsKey].map((path) => path && resolve(path));
+  const values = { host, port, "public-url": publicUrl, "tls-cert": cert, "tls-key": key, name };
   const switches = { "insecure-localhost": insecureLocalhost, isolated };
   return [
     ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}=${value}`])),

@@ -5,6 +5,7 @@ import type { Call, Route } from "./route.ts";
 import { ROUTES } from "./routes/index.ts";
 import { type Peer, signIn } from "./stages/auth.ts";
 import { checkBody } from "./stages/body.ts";
+import { withCors } from "./stages/cors.ts";
 import { checkHost } from "./stages/host.ts";
 import { negotiate } from "./stages/negotiate.ts";
 import { problemResponse } from "./stages/problem.ts";
@@ -37,6 +38,7 @@ export function makeApp(ctx: AppContext): App {
     } catch (error) {
       response = problemResponse(error, ctx.log);
     }
+    response = withCors(request, response, ctx.hosts);
     response.headers.set("cache-control", "no-store");
     response.headers.set("x-content-type-options", "nosniff");
     if (request.method !== "GET" || response.status >= 400) {

@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { SplError, systemCode } from "../lib/base/errors.ts";
 import type { App } from "./app.ts";
+import type { Tls } from "./tls.ts";
 
 /** Seconds that a TCP connection may be silent; streams ask for patience. */
 const IDLE_S = 60;
@@ -11,14 +12,18 @@ const common = {
   development: false,
 };
 
-/** @throws SplError port_in_use, daemon_failed */
-export function listenTcp(app: App, host: string, port: number): Bun.Server<undefined> {
+/**
+ * Listens on TCP, with TLS 1.2 or 1.3 where there is a certificate, else in the clear.
+ * @throws SplError port_in_use, daemon_failed
+ */
+export function listenTcp(app: App, host: string, port: number, tls: Tls | null): Bun.Server<undefined> {
   try {
     return Bun.serve({
       ...common,
       idleTimeout: IDLE_S,
       hostname: host,
       port,
+      ...(tls && { tls }),
       // Outside development Bun would share the port with another daemon, and requests would reach either.
       reusePort: false,
       fetch: (request, server) =>

@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { hostname } from "node:os";
 import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
 import { syncDirectory, writeFileAtomic } from "../lib/base/atomic_file.ts";
 import { utf8 } from "../lib/base/bytes.ts";
@@ -6,7 +7,6 @@ import { SplError, systemCode } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
-import { readBaseUrl } from "../lib/client/config.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
@@ -16,8 +16,8 @@ import { Changes } from "./changes.ts";
 import type { AppContext } from "./context.ts";
 import { listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
-import { readSettings, type Settings } from "./settings.ts";
-import { isLoopbackName } from "./stages/host.ts";
+import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
+import { type HostPolicy, isLoopbackName } from "./stages/host.ts";
 
 /** Requests that are still running this long after the stop are cut. */
 const DRAIN_MS = 5000;
@@ -26,14 +26,8 @@ const NAME_MS = 2000;
 const POLL_MS = 15;
 
 /** What is undefined comes from the home's `config.toml`, else from the defaults. */
-export interface ServeOptions {
+export interface ServeOptions extends SettingFlags {
   home: string;
-  host?: string | undefined;
-  /** 0 lets the system choose. */
-  port?: number | undefined;
-  publicUrl?: string | undefined;
-  /** Everyone on this machine has all rights, without a token. */
-  insecureLocalhost?: boolean;
   /** Publish, push, poll and connect to nothing. */
   isolated?: boolean;
   /** The DID's name part, if the instance is made now. */
@@ -59,11 +53,11 @@ export interface RunningServer {
  * Serves the instance in `home`, which is made first where there is none. Order of opening: lock, TCP, store, Unix
  * socket, `daemon.json`, so that a port in use makes no new instance; the other way round when it stops, so that whoever
  * gets the lock finds all of it free. Requests that come before the store is open wait for it.
- * @throws SplError daemon_running, port_in_use, daemon_failed, usage, and what opening an instance throws
+ * @throws SplError daemon_running, port_in_use, daemon_failed, and what `resolveSettings` and opening an instance throw
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const paths = homePaths(options.home);
-  const settings = resolveSettings(options, readSettings(paths.config));
+  const settings = resolveSettings(options, paths.config);
   const undo = new AsyncDisposableStack();
   try {
     makeHome(paths);
@@ -74,6 +68,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       async (request, peer) => (await ready.promise)(request, peer),
       settings.host,
       settings.port,
+      settings.tls,
     );
     undo.defer(() => tcp.stop(true));
     const instance = await openInstance(options);
@@ -95,7 +90,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       syncDirectory(paths.run);
     });
     const port = tcp.port!;
-    ctx.url = settings.publicUrl ?? `http://${urlHost(settings.host)}:${port}`;
+    ctx.url = settings.publicUrl ?? `${settings.tls ? "https" : "http"}://${urlHost(settings.host)}:${port}`;
     servers.push(listenUnix(app, paths.socket));
     undo.defer(() => rmSync(paths.socket, { force: true }));
     const info: DaemonInfo = { pid: process.pid, url: ctx.url, port, started_at: ctx.startedAt };
@@ -103,6 +98,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 
     const { did } = await instance.store.read((reader) => instance.signer(reader));
     ctx.log("start", { version: VERSION, did, url: ctx.url, pid: process.pid, isolated: ctx.isolated });
+    if (cleartextWarning(settings) !== null) ctx.log("cleartext", { host: settings.host });
     undo.defer(() => ctx.log("stop", { pid: process.pid }));
     const running = undo.move();
     let stopped: Promise<void> | undefined;
@@ -122,22 +118,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     await undo.disposeAsync();
     throw error;
   }
-}
-
-function resolveSettings(options: ServeOptions, file: Settings): Settings {
-  const host = options.host ?? file.host;
-  if (options.insecureLocalhost && !isLoopbackName(host)) {
-    throw new SplError(
-      "usage",
-      `--insecure-localhost does not go with --host ${host}: anyone could do anything`,
-      {
-        hint: "leave out --host, or leave out --insecure-localhost and use tokens",
-      },
-    );
-  }
-  const publicUrl =
-    options.publicUrl === undefined ? file.publicUrl : readBaseUrl(options.publicUrl, "--public-url");
-  return { host, port: options.port ?? file.port, publicUrl };
 }
 
 /** Names the first daemon; one that is starting itself is given the time to say who it is. */
@@ -190,28 +170,34 @@ async function openInstance({ home, name, ports }: ServeOptions): Promise<Instan
 
 function makeContext(
   instance: Instance,
-  { host, publicUrl }: Settings,
+  settings: Settings,
   { insecureLocalhost = false, isolated = false, echo }: ServeOptions,
   stopping: AbortSignal,
 ): AppContext {
   const { paths, ports } = instance;
   const log = openLog(paths.log, ports.clock, echo);
-  const publicName = publicUrl === null ? [] : [new URL(publicUrl).hostname];
   return {
     instance,
     jobs: new BundleJobs(paths.home, log),
     changes: new Changes(),
     log,
-    url: publicUrl ?? "",
-    hosts: {
-      restricted: isLoopbackName(host),
-      names: new Set([host.toLowerCase(), ...publicName]),
-      origin: publicUrl === null ? null : new URL(publicUrl).origin,
-    },
+    url: settings.publicUrl ?? "",
+    hosts: hostPolicy(settings),
     insecureLocalhost,
     isolated,
     startedAt: ports.clock(),
     stopping,
+  };
+}
+
+function hostPolicy({ host, publicUrl, allowedHosts, allowedOrigins }: Settings): HostPolicy {
+  const loopback = isLoopbackName(host);
+  const own = loopback ? [] : [hostname().toLowerCase()];
+  const shown = publicUrl === null ? [] : [new URL(publicUrl)];
+  return {
+    loopback,
+    names: new Set([host.toLowerCase(), ...own, ...shown.map((url) => url.hostname), ...allowedHosts]),
+    origins: new Set([...shown.map((url) => url.origin), ...allowedOrigins]),
   };
 }
 

@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { fileError, SplError, systemCode } from "../lib/base/errors.ts";
 import { parseToml } from "../lib/base/toml.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
+import { isHostName, isLoopbackName } from "./stages/host.ts";
+import { readTls, type Tls } from "./tls.ts";
 
 /** What belongs to this host and never travels: the home's `config.toml`. Flags of `spl serve` come before it. */
 export interface Settings {
@@ -11,6 +14,24 @@ export interface Settings {
   port: number;
   /** Where the instance is reached from elsewhere, or null for the bound address. */
   publicUrl: string | null;
+  /** Names that it answers to beside those that `HostPolicy` lets pass, lowercase. */
+  allowedHosts: string[];
+  /** Origins of other sites whose pages may call. */
+  allowedOrigins: string[];
+  /** Null for plain http. */
+  tls: Tls | null;
+}
+
+/** Flags of `spl serve`; what is undefined comes from the file, else from the defaults. */
+export interface SettingFlags {
+  host?: string | undefined;
+  /** 0 lets the system choose. */
+  port?: number | undefined;
+  publicUrl?: string | undefined;
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+  /** Everyone on this machine has all rights, without a token. */
+  insecureLocalhost?: boolean | undefined;
 }
 
 export const DEFAULT_HOST = "127.0.0.1";
@@ -21,22 +42,68 @@ const File = z.strictObject({
     .strictObject({ host: z.string().min(1).optional(), port: z.int().min(0).max(65535).optional() })
     .optional(),
   public_url: z.string().optional(),
+  allowed_hosts: z.array(z.string()).optional(),
+  allowed_origins: z.array(z.string()).optional(),
+  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
 });
 
-/** @throws SplError usage naming the key that is wrong, file_unreadable */
-export function readSettings(path: string): Settings {
-  const result = File.safeParse(readToml(path));
-  if (!result.success) {
-    const [issue] = result.error.issues;
-    const where = issue!.path.length === 0 ? "" : `${issue!.path.join(".")}: `;
-    throw new SplError("usage", `${path}: ${where}${issue!.message}`, { hint: "mend it with an editor" });
+/**
+ * The flags, else the file at `path`, else the defaults; everything that they name has been read and checked.
+ * @throws SplError usage naming the flag or key that is wrong, file_unreadable, key_permissions
+ */
+export function resolveSettings(flags: SettingFlags, path: string): Settings {
+  const file = readFile(path);
+  const host = flags.host ?? file.listen?.host ?? DEFAULT_HOST;
+  if (flags.insecureLocalhost && !isLoopbackName(host)) {
+    throw new SplError(
+      "usage",
+      `--insecure-localhost does not go with --host ${host}: anyone could do anything`,
+      {
+        hint: "leave out --host, or leave out --insecure-localhost and use tokens",
+      },
+    );
   }
-  const { listen = {}, public_url } = result.data;
   return {
-    host: listen.host ?? DEFAULT_HOST,
-    port: listen.port ?? DEFAULT_PORT,
-    publicUrl: public_url === undefined ? null : readBaseUrl(public_url, `public_url in ${path}`),
+    host,
+    port: flags.port ?? file.listen?.port ?? DEFAULT_PORT,
+    publicUrl:
+      flags.publicUrl !== undefined
+        ? readBaseUrl(flags.publicUrl, "--public-url")
+        : file.public_url !== undefined
+          ? readBaseUrl(file.public_url, `public_url in ${path}`)
+          : null,
+    allowedHosts: (file.allowed_hosts ?? []).map((name) => readHostName(name, path)),
+    allowedOrigins: (file.allowed_origins ?? []).map((origin) => readOrigin(origin, path)),
+    tls: resolveTls(flags, file.tls, path),
   };
+}
+
+/** What others can read and change on the way, in plain words; null where nothing leaves this machine in the clear. */
+export function cleartextWarning({ host, tls }: Settings): string | null {
+  if (tls !== null || isLoopbackName(host)) return null;
+  return `warning: listening on ${host} without TLS: whoever is on the way can read tokens and records; add --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that has them`;
+}
+
+/** Relative paths count from the working folder in flags, from the file's own folder in the file. */
+function resolveTls(
+  { tlsCert, tlsKey }: SettingFlags,
+  file: { cert: string; key: string } | undefined,
+  path: string,
+): Tls | null {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new SplError("usage", "--tls-cert and --tls-key go together", { hint: "give both or neither" });
+  }
+  if (tlsCert !== undefined && tlsKey !== undefined) return readTls(resolve(tlsCert), resolve(tlsKey));
+  if (file === undefined) return null;
+  return readTls(resolve(dirname(path), file.cert), resolve(dirname(path), file.key));
+}
+
+function readFile(path: string): z.output<typeof File> {
+  const result = File.safeParse(readToml(path));
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const where = issue!.path.length === 0 ? "" : `${issue!.path.join(".")}: `;
+  throw new SplError("usage", `${path}: ${where}${issue!.message}`, { hint: "mend it with an editor" });
 }
 
 function readToml(path: string): unknown {
@@ -48,4 +115,21 @@ function readToml(path: string): unknown {
     throw fileError(error, "read", path);
   }
   return parseToml(text, path);
+}
+
+function readHostName(text: string, path: string): string {
+  const name = text.toLowerCase();
+  if (isHostName(name)) return name;
+  throw new SplError("usage", `${path}: allowed_hosts: ${JSON.stringify(text)} is no host name`, {
+    hint: 'write a name without scheme and port, as "box.lan"',
+  });
+}
+
+/** Exactly as browsers send it: anything else would never match. */
+function readOrigin(text: string, path: string): string {
+  const url = URL.parse(text);
+  if (url?.origin === text && /^https?:$/.test(url.protocol)) return text;
+  throw new SplError("usage", `${path}: allowed_origins: ${JSON.stringify(text)} is no origin`, {
+    hint: 'write scheme, name and any unusual port, as "https://console.example"',
+  });
 }

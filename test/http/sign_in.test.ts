@@ -154,22 +154,6 @@ test("an expired token signs in no more", async () => {
   expect((await timed.call("/v1/status", { token })).status).toBe(401);
 });
 
-test("an instance that is bound to other addresses answers to any name, and to its own pages only", async () => {
-  await using open = await TestApp.open({
-    hosts: { restricted: false, names: new Set(), origin: "https://box.example" },
-  });
-  const headers = { host: "10.0.0.7:9100" };
-  const remote = "192.0.2.7";
-  expect((await open.call("/health", { remote, headers })).status).toBe(200);
-  const own = await open.call("/health", { remote, headers: { ...headers, origin: "https://box.example" } });
-  expect(own.status).toBe(200);
-  const foreign = await open.call("/health", {
-    remote,
-    headers: { ...headers, origin: "https://evil.example" },
-  });
-  expect(foreign.status).toBe(403);
-});
-
 test("a token signs in while an import holds the writer, and its use is written down after", async () => {
   await using app = await TestApp.open();
   const token = await app.token(["records:read"]);

@@ -53,7 +53,7 @@ export class TestApp implements AsyncDisposable {
       changes: new Changes(),
       log,
       url: "http://127.0.0.1:9100",
-      hosts: { restricted: true, names: new Set(), origin: null },
+      hosts: { loopback: true, names: new Set(), origins: new Set() },
       insecureLocalhost: false,
       isolated: true,
       startedAt: instance.ports.clock(),
