@@ -1,6 +1,7 @@
 import { JSON_TYPE, PROBLEM_TYPE } from "../api/media.ts";
 import { fromProblem } from "../api/problem.ts";
 import { SplError, systemCode } from "../base/errors.ts";
+import { tlsFault } from "./certificate.ts";
 import type { Target } from "./target.ts";
 
 export interface RequestOptions {
@@ -130,6 +131,10 @@ function unreachable({ url, socket, from }: Target, cause: unknown): SplError {
       hint: "start it with spl serve --daemon",
       cause,
     });
+  }
+  const fault = tlsFault(code ?? "");
+  if (fault) {
+    return new SplError("unreachable", `cannot reach ${url}: ${fault.reason}`, { hint: fault.hint, cause });
   }
   const reason =
     code === "ConnectionRefused" || code === "ECONNREFUSED" ? "connection refused" : (code ?? String(cause));
