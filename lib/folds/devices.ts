@@ -41,11 +41,16 @@ export class DeviceFold {
     }
   }
 
+  /** Whether a pairing of that name that began at this clock has been revoked. */
+  isRevoked(device: string, clock: number): boolean {
+    return clock <= (this.#revoked.get(device) ?? -1);
+  }
+
   /** In the order in which their names first appeared. */
   all(): DeviceEntry[] {
-    return [...this.#devices.values()].map(({ clock, ...terms }) => ({
-      ...terms,
-      revoked: clock <= (this.#revoked.get(terms.device) ?? -1),
+    return [...this.#devices.values()].map(({ clock, ...entry }) => ({
+      ...entry,
+      revoked: this.isRevoked(entry.device, clock),
     }));
   }
 }
@@ -61,5 +66,7 @@ export function readTerms(body: JsonObject): DeviceTerms | null {
 function labels(body: JsonObject, field: string): string[] | null {
   const list = Object.hasOwn(body, field) ? body[field] : null;
   if (!Array.isArray(list) || list.length > MAX_LIST) return null;
-  return list.every((each) => typeof each === "string" && each.length <= MAX_LABEL) ? (list as string[]) : null;
+  return list.every((each) => typeof each === "string" && each.length <= MAX_LABEL)
+    ? (list as string[])
+    : null;
 }
