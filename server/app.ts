@@ -51,11 +51,11 @@ export function makeApp(ctx: AppContext): App {
 
 const NOBODY = new Grant("", []);
 
-/** A missing or odd Host header leaves a request without a URL. */
+/** A missing or odd Host header leaves a request without a URL, CONNECT leaves it with one that is no address. */
 function requestUrl(request: Request): URL {
   const url = URL.parse(request.url);
-  if (url) return url;
-  throw new SplError("invalid_request", "the request has no valid Host header");
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  throw new SplError("invalid_request", "the request has no valid target and Host header");
 }
 
 function checkScope(route: Route, grant: Grant): void {

@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { homePaths } from "../../lib/base/home.ts";
 import { type RunningServer, type ServeOptions, serve } from "../../server/serve.ts";
 import { ScratchFolder } from "./store.ts";
@@ -9,9 +10,13 @@ export class Served implements AsyncDisposable {
     readonly running: RunningServer,
   ) {}
 
-  static async start(options: Partial<ServeOptions> = {}): Promise<Served> {
+  /** @param config text of the home's `config.toml` */
+  static async start(options: Partial<ServeOptions> = {}, config = ""): Promise<Served> {
     const folder = new ScratchFolder();
-    return new Served(folder, await serve({ home: folder.file("home"), port: 0, ...options }));
+    const home = folder.file("home");
+    mkdirSync(home);
+    writeFileSync(homePaths(home).config, config);
+    return new Served(folder, await serve({ home, port: 0, ...options }));
   }
 
   unix(path: string, init: RequestInit = {}): Promise<Response> {
