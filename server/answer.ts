@@ -1,7 +1,6 @@
 import { JSON_TYPE, NDJSON_TYPE } from "../lib/api/media.ts";
 import type { Page } from "../lib/api/wire.ts";
 import { utf8 } from "../lib/base/bytes.ts";
-import type { AppContext } from "./context.ts";
 import type { Call } from "./route.ts";
 
 export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
@@ -10,27 +9,41 @@ export function json(value: unknown, status = 200, headers: Record<string, strin
 
 /**
  * A body that is made while it is sent, no faster than the client takes it.
- * A failure in between ends the connection without the final chunk, so that no client takes a part for the whole.
+ * A failure in between, or the end of the caller's right to it, ends the connection without the final chunk, so that
+ * no client takes a part for the whole.
  */
 export function streamed(
-  ctx: AppContext,
+  { ctx, grant }: Pick<Call, "ctx" | "grant">,
   chunks: AsyncIterator<Uint8Array>,
   headers: Record<string, string>,
 ): Response {
+  const session = ctx.sessions.open(grant);
+  const end = () => session[Symbol.dispose]();
   const body = new ReadableStream<Uint8Array>(
     {
+      start(controller) {
+        session.signal.addEventListener("abort", () => {
+          controller.error();
+          chunks.return?.();
+        });
+      },
       async pull(controller) {
         try {
           const { done, value } = await chunks.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
+          if (session.signal.aborted) return;
+          if (!done) return controller.enqueue(value);
+          end();
+          controller.close();
         } catch (error) {
+          end();
+          if (session.signal.aborted) return;
           ctx.log("stream-failed", { error: String(error) });
           // Without a reason: Bun would print it, with source lines, to standard error.
           controller.error();
         }
       },
       async cancel() {
+        end();
         await chunks.return?.();
       },
     },
@@ -40,8 +53,8 @@ export function streamed(
 }
 
 /** @param parts one or more whole lines each, with their line feeds */
-export function ndjson(ctx: AppContext, parts: AsyncIterable<string>): Response {
-  return streamed(ctx, encoded(parts), { "content-type": NDJSON_TYPE });
+export function ndjson(call: Pick<Call, "ctx" | "grant">, parts: AsyncIterable<string>): Response {
+  return streamed(call, encoded(parts), { "content-type": NDJSON_TYPE });
 }
 
 async function* encoded(parts: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
@@ -58,10 +71,11 @@ export interface Paging {
  * @param line writes one item without its line feed
  */
 export async function listing<T>(
-  { ctx, answerType, query }: Call<Paging>,
+  call: Call<Paging>,
   read: (page: { after?: string; limit: number }) => Promise<Page<T>>,
   line: (item: T) => string = JSON.stringify,
 ): Promise<Response> {
+  const { answerType, query } = call;
   const first = await read(pageAt(query.after, query.limit));
   if (answerType !== NDJSON_TYPE) {
     const items = first.items.map(line).join(",");
@@ -75,7 +89,7 @@ export async function listing<T>(
       if (page.next === null) return;
     }
   };
-  return ndjson(ctx, parts());
+  return ndjson(call, parts());
 }
 
 function pageAt(after: string | null | undefined, limit: number): { after?: string; limit: number } {

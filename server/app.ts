@@ -3,11 +3,12 @@ import { SplError } from "../lib/base/errors.ts";
 import type { AppContext } from "./context.ts";
 import type { Call, Route } from "./route.ts";
 import { ROUTES } from "./routes/index.ts";
-import { type Peer, signIn } from "./stages/auth.ts";
+import { claimedActor, signIn } from "./stages/auth.ts";
 import { checkBody } from "./stages/body.ts";
 import { withCors } from "./stages/cors.ts";
 import { checkHost } from "./stages/host.ts";
 import { negotiate } from "./stages/negotiate.ts";
+import { clientOf, type Peer } from "./stages/peer.ts";
 import { problemResponse } from "./stages/problem.ts";
 import { parseQuery } from "./stages/query.ts";
 import { Grant } from "./stages/scope.ts";
@@ -17,8 +18,9 @@ export type App = (request: Request, peer: Peer) => Promise<Response>;
 /** Everything the instance answers, as a function: it opens no port. It never throws. */
 export function makeApp(ctx: AppContext): App {
   const match = makeMatcher(ROUTES);
-  return async (request, peer) => {
+  return async (request, direct) => {
     const started = performance.now();
+    const peer = clientOf(request, direct);
     let response: Response;
     let account = "";
     try {
@@ -27,13 +29,14 @@ export function makeApp(ctx: AppContext): App {
       if (peer.transport === "tcp") checkHost(request, url, ctx.hosts);
       const { route, params } = await match(request.method, url);
       checkBody(request, route);
-      const grant = route.scope === null ? NOBODY : await signIn(ctx, request, peer);
+      const grant = route.scope === null ? NOBODY : await signIn(ctx, request, route, peer);
       account = grant.account;
       checkScope(route, grant);
+      const actor = claimedActor(request, grant);
       const query = parseQuery(route.query, url.searchParams);
       if (route.patient) peer.patience?.();
       const answerType = negotiate(request.headers.get("accept"), offeredBy(route));
-      const call: Call = { ctx, request, url, route, params, query, grant, answerType };
+      const call: Call = { ctx, request, url, route, params, query, grant, peer, actor, answerType };
       response = await withoutBodyForHead(request, await route.handle(call));
     } catch (error) {
       response = problemResponse(error, ctx.log);
@@ -59,7 +62,7 @@ function requestUrl(request: Request): URL {
 }
 
 function checkScope(route: Route, grant: Grant): void {
-  if (route.scope === null || (route.grain && grant.hasGrain(route.grain))) return;
+  if (route.scope === null || route.scope === "any" || (route.grain && grant.hasGrain(route.grain))) return;
   grant.require(route.scope);
 }
 

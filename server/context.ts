@@ -1,7 +1,9 @@
+import type { Attempts } from "../lib/instance/attempts.ts";
 import type { Instance } from "../lib/instance/instance.ts";
 import type { BundleJobs } from "./bundle_jobs.ts";
 import type { Changes } from "./changes.ts";
 import type { Log } from "./log.ts";
+import type { Sessions } from "./sessions.ts";
 import type { HostPolicy } from "./stages/host.ts";
 
 /** What the routes of one running instance share. */
@@ -9,6 +11,8 @@ export interface AppContext {
   instance: Instance;
   jobs: BundleJobs;
   changes: Changes;
+  sessions: Sessions;
+  attempts: Attempts;
   log: Log;
   /** The public URL, else the bound address. */
   url: string;

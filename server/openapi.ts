@@ -29,7 +29,7 @@ function operation(route: Route): Json {
   const problem = { description: "what went wrong", content: { [PROBLEM_TYPE]: { schema: ref("Problem") } } };
   return {
     summary: route.summary,
-    security: route.scope === null ? [] : [{ token: [route.scope] }],
+    security: route.scope === null ? [] : [{ token: route.scope === "any" ? [] : [route.scope] }],
     parameters: [...pathParameters(route), ...queryParameters(route)],
     ...(route.bodies ? { requestBody: { required: true, content: contentOf(bodyShapes(route)) } } : {}),
     responses: {

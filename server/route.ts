@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Scope } from "../lib/instance/scopes.ts";
 import type { AppContext } from "./context.ts";
+import type { Peer } from "./stages/peer.ts";
 import type { Grant } from "./stages/scope.ts";
 
 /** One request on its way through a route, after the stages before it have let it pass. */
@@ -13,6 +14,9 @@ export interface Call<Query = unknown> {
   params: Record<string, string>;
   query: Query;
   grant: Grant;
+  peer: Peer;
+  /** Whom the request claims to speak for, when the caller may. */
+  actor: string | null;
   /** The media type of the answer: one that the route offers, the first unless the client prefers another. */
   answerType: string;
 }
@@ -25,8 +29,8 @@ interface RouteFacts {
   /** `/v1/threads/:thread` */
   path: string;
   summary: string;
-  /** What a token must allow; null for the public routes. */
-  scope: Scope | null;
+  /** What a token must allow; `any` for whoever is signed in, be it by a bootstrap token; null for the public routes. */
+  scope: Scope | "any" | null;
   /** A token for single threads may pass as well; the handler must check which thread it is. */
   grain?: "read" | "write";
   /** Media types that the request's body may have, each with its largest size in bytes (null: streamed, any). */

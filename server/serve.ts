@@ -7,6 +7,7 @@ import { SplError, systemCode } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
+import { Attempts } from "../lib/instance/attempts.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
@@ -16,6 +17,7 @@ import { Changes } from "./changes.ts";
 import type { AppContext } from "./context.ts";
 import { listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
+import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
 import { type HostPolicy, isLoopbackName } from "./stages/host.ts";
 
@@ -76,7 +78,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     // What a killed daemon said of itself is true no longer.
     rmSync(paths.daemon, { force: true });
     const stopping = new AbortController();
-    const ctx = makeContext(instance, settings, options, stopping.signal);
+    const attempts = await Attempts.load(instance);
+    const ctx = makeContext(instance, attempts, settings, options, stopping.signal);
     const app = makeApp(ctx);
     ready.resolve(app);
 
@@ -170,6 +173,7 @@ async function openInstance({ home, name, ports }: ServeOptions): Promise<Instan
 
 function makeContext(
   instance: Instance,
+  attempts: Attempts,
   settings: Settings,
   { insecureLocalhost = false, isolated = false, echo }: ServeOptions,
   stopping: AbortSignal,
@@ -180,6 +184,8 @@ function makeContext(
     instance,
     jobs: new BundleJobs(paths.home, log),
     changes: new Changes(),
+    sessions: new Sessions(instance),
+    attempts,
     log,
     url: settings.publicUrl ?? "",
     hosts: hostPolicy(settings),

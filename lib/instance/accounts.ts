@@ -1,7 +1,7 @@
 import { SplError } from "../base/errors.ts";
 import type { Account, Reader, Writer } from "../store/types.ts";
 import type { Instance } from "./instance.ts";
-import { parseActors, parseScopes } from "./scopes.ts";
+import { type Caller, parseActors, parseScopes } from "./scopes.ts";
 
 /** Accounts: who may call over the network. Never records; what happens to them goes to the audit table. */
 
@@ -27,6 +27,8 @@ export interface NewAccount {
   scopes: readonly string[];
   actors?: readonly string[];
   description?: string;
+  /** Who makes it, for the audit table. */
+  by?: string;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface NewAccount {
  * @throws SplError invalid_request for a bad name, scope or actor; conflict when the name was given before
  */
 export async function addAccount(instance: Instance, writer: Writer, fields: NewAccount): Promise<Account> {
-  const { name, kind, description = "" } = fields;
+  const { name, kind, description = "", by = null } = fields;
   if (!ACCOUNT_NAME.test(name)) {
     throw new SplError("invalid_request", `an account's name is 1 to 64 of a-z, 0-9 and -, not "${name}"`);
   }
@@ -58,7 +60,7 @@ export async function addAccount(instance: Instance, writer: Writer, fields: New
   };
   if (await writer.addAccount(account)) {
     const { scopes, actors, createdAt } = account;
-    const detail = { account: name, kind, scopes: scopes.join(" "), actors: actors.join(" ") };
+    const detail = { account: name, kind, scopes: scopes.join(" "), actors: actors.join(" "), by };
     await writer.addAudit(createdAt, "account.create", detail);
     return account;
   }
@@ -70,6 +72,14 @@ export async function addAccount(instance: Instance, writer: Writer, fields: New
       : `the account ${name} was revoked, and its name is not given again`,
     { hint: "choose another name" },
   );
+}
+
+/** `name`, or with the first number from 2 behind it that makes it new here. */
+export async function freeName(reader: Reader, name: string): Promise<string> {
+  const taken = new Set((await reader.accounts()).map((account) => account.name));
+  let free = name;
+  for (let n = 2; taken.has(free); n++) free = `${name}-${n}`;
+  return free;
 }
 
 export function accountView(account: Account): AccountView {
@@ -93,13 +103,15 @@ export function revokeAccount(
   instance: Instance,
   name: string,
   scopes: readonly string[] | null,
+  caller: Caller,
 ): Promise<AccountView> {
   return instance.store.transact(async (writer) => {
     const account = await requireAccount(writer, name);
     const now = instance.ports.clock();
+    const by = caller.account;
     if (scopes === null) {
       await writer.revokeAccount(name, now);
-      await writer.addAudit(now, "account.revoke", { account: name });
+      await writer.addAudit(now, "account.revoke", { account: name, by });
     } else {
       const taken = parseScopes(scopes);
       const left = account.scopes.filter((scope) => !taken.includes(scope));
@@ -111,7 +123,7 @@ export function revokeAccount(
         );
       }
       await writer.setAccountScopes(name, left);
-      await writer.addAudit(now, "account.narrow", { account: name, scopes: left.join(" ") });
+      await writer.addAudit(now, "account.narrow", { account: name, scopes: left.join(" "), by });
     }
     return accountView((await writer.account(name))!);
   });

@@ -1,8 +1,9 @@
 import { constantTimeEqual } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import type { Account, Writer } from "../store/types.ts";
-import { addAccount } from "./accounts.ts";
+import { addAccount, freeName } from "./accounts.ts";
 import type { Instance } from "./instance.ts";
+import { type Caller, requireWithin } from "./scopes.ts";
 import { bootstrapSpent } from "./sign_in.ts";
 import {
   addToken,
@@ -34,14 +35,18 @@ export function seedBootstrap(instance: Instance, hash: Uint8Array): Promise<voi
   });
 }
 
-/** Mints another bootstrap token; those before it that nobody used are void from now on. */
-export function mintBootstrap(instance: Instance): Promise<MintedToken> {
+/**
+ * Mints another bootstrap token; those before it that nobody used are void from now on.
+ * @throws SplError forbidden for a caller who speaks for some actors only: it would give all rights
+ */
+export function mintBootstrap(instance: Instance, caller: Caller): Promise<MintedToken> {
   return instance.store.transact(async (writer) => {
     const account = await firstAccount(instance, writer);
+    requireWithin(caller, account);
     const now = instance.ports.clock();
     for (const { hash, kind } of await writer.tokens(account.name))
       if (kind === "bootstrap") await writer.revokeToken(hash, now);
-    return mint(instance, writer, account, lifetime(instance), "bootstrap");
+    return mint(instance, writer, account, { ...lifetime(instance), by: caller.account }, "bootstrap");
   });
 }
 
@@ -76,7 +81,7 @@ export function tradeBootstrap(instance: Instance, bearer: string, lasting: Uint
       writer,
       account,
       lasting,
-      { description: "traded for a bootstrap token" },
+      { description: "traded for a bootstrap token", by: account.name },
       "bearer",
     );
   });
@@ -91,8 +96,6 @@ async function firstAccount(instance: Instance, writer: Writer): Promise<Account
   const accounts = await writer.accounts();
   const kept = accounts.find(({ kind, revokedAt }) => kind === "bootstrap" && revokedAt === null);
   if (kept) return kept;
-  const taken = new Set(accounts.map(({ name }) => name));
-  let name = ACCOUNT;
-  for (let n = 2; taken.has(name); n++) name = `${ACCOUNT}-${n}`;
+  const name = await freeName(writer, ACCOUNT);
   return addAccount(instance, writer, { name, kind: "bootstrap", scopes: ["admin"] });
 }

@@ -39,7 +39,7 @@ export async function exportBundle(
   };
   try {
     const written = await started.promise;
-    await audit(instance, written.manifest);
+    await audit(instance, written.manifest, options.by ?? null);
     return { ...written, close };
   } catch (error) {
     await close();
@@ -47,9 +47,9 @@ export async function exportBundle(
   }
 }
 
-async function audit({ store, ports }: Instance, manifest: Manifest): Promise<void> {
+async function audit({ store, ports }: Instance, manifest: Manifest, by: string | null): Promise<void> {
   const { source_did: did, record_count: records, identity, tokens, bundle_sha256 } = manifest;
-  const row = { did, records, identity, tokens, bundle_sha256 };
+  const row = { did, records, identity, tokens, bundle_sha256, by };
   try {
     await store.transact((writer) => writer.addAudit(ports.clock(), "export", row));
   } catch (error) {

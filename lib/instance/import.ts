@@ -161,6 +161,7 @@ class Import {
         deduplicated: summary.deduplicated,
         identity: summary.identity,
         bundle_sha256: inspection.manifest.bundle_sha256,
+        by: this.options.by ?? null,
       });
       const { digest, records } = await writer.totals();
       const receipt = this.#receipt(summary, after, digest, records, at);

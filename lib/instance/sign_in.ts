@@ -1,7 +1,8 @@
 import { toHex } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
-import type { Account, Token } from "../store/types.ts";
+import type { Account, Reader, Token } from "../store/types.ts";
 import type { Instance } from "./instance.ts";
+import type { Caller } from "./scopes.ts";
 import { describeToken, tokenHash } from "./tokens.ts";
 
 /** Last use is worth one write a minute, not one a request. */
@@ -18,26 +19,19 @@ export interface SignedIn {
  * The account behind a bearer token. The look-up is by the token's hash, so its time tells nothing about the secret.
  * Whoever holds the secret of a token that is no longer good is told why; anyone else gets one answer.
  * @param remote the caller's address for the audit table
- * @throws SplError unauthorized, bootstrap_spent; forbidden for a bootstrap token, which can only be traded
+ * @throws SplError unauthorized, with the token's `state` when the secret was right; bootstrap_spent
  */
 export async function signIn(instance: Instance, bearer: string, remote: string | null): Promise<SignedIn> {
   const { account, token } = await findToken(instance, bearer);
-  if (token.kind === "bootstrap") {
-    throw new SplError("forbidden", "this is a bootstrap token: it can only be traded for a lasting one", {
-      hint: "spl token save TOKEN does that",
-    });
-  }
   const now = instance.ports.clock();
+  // A bootstrap token has one use, which is the trade.
+  if (token.kind === "bootstrap") return { account, token };
   if (token.lastUsedAt === null || now - token.lastUsedAt >= TOUCH_MS)
     noteUse(instance, { account, token }, now, remote);
   return { account, token };
 }
 
-/**
- * A token that is still good, of any kind; nothing is written.
- * @throws SplError unauthorized, bootstrap_spent
- */
-export async function findToken(instance: Instance, bearer: string): Promise<SignedIn> {
+async function findToken(instance: Instance, bearer: string): Promise<SignedIn> {
   const found = await instance.store.read((reader) => reader.token(tokenHash(bearer)));
   if (!found) {
     throw new SplError("unauthorized", "the token is unknown here", {
@@ -52,8 +46,22 @@ export async function findToken(instance: Instance, bearer: string): Promise<Sig
     state === "expired" ? "the token has expired" : "the token was revoked",
     {
       hint: "ask the instance's operator for another, then spl token save TOKEN",
+      detail: { state },
     },
   );
+}
+
+/** Whether a caller who signed in with `token` may still do all that he could then. */
+export async function keepsRights(
+  reader: Reader,
+  { scopes, actors }: Caller,
+  token: Token,
+  now: number,
+): Promise<boolean> {
+  const found = await reader.token(token.hash);
+  if (!found || describeToken(found.token, found.account, now).state !== "active") return false;
+  const { account } = found;
+  return scopes.every((scope) => account.scopes.includes(scope)) && account.actors.join() === actors.join();
 }
 
 /** Cause and cure as the journey's troubleshooting table has them. */

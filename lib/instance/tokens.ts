@@ -5,7 +5,7 @@ import { sha256 } from "../base/sha256.ts";
 import type { Account, Reader, Token, Writer } from "../store/types.ts";
 import { addAccount, requireAccount } from "./accounts.ts";
 import type { Instance } from "./instance.ts";
-import { parseScopes } from "./scopes.ts";
+import { type Caller, parseScopes, requireWithin } from "./scopes.ts";
 
 const SECRET_BYTES = 32;
 /** A bootstrap token's life (spec, section 7). */
@@ -15,6 +15,8 @@ export interface Validity {
   description?: string;
   /** Unix milliseconds, or null for no expiry. */
   expiresAt?: number | null;
+  /** Who makes it, for the audit table. */
+  by?: string;
 }
 
 export interface TokenView {
@@ -68,7 +70,7 @@ export async function addToken(
   writer: Writer,
   account: Account,
   hash: Uint8Array,
-  { description = "", expiresAt = null }: Validity,
+  { description = "", expiresAt = null, by }: Validity,
   kind: Token["kind"],
 ): Promise<TokenView> {
   const now = instance.ports.clock();
@@ -90,13 +92,19 @@ export async function addToken(
   };
   if (!(await writer.addToken(row))) throw new SplError("conflict", "this token is known here already");
   const view = describeToken(row, account, now);
-  await writer.addAudit(now, "token.mint", { token: view.id, account: account.name, kind });
+  await writer.addAudit(now, "token.mint", {
+    token: view.id,
+    account: account.name,
+    kind,
+    by: by ?? null,
+  });
   return view;
 }
 
 /**
  * Mints a token for a service account, which is made when it does not exist and `scopes` are named.
- * @throws SplError conflict when it exists with other scopes or was revoked; not_found; what `addAccount` throws
+ * @throws SplError conflict when it exists with other scopes or was revoked; not_found; forbidden when the caller has
+ * less than the account; what `addAccount` throws
  */
 export function mintToken(
   instance: Instance,
@@ -105,13 +113,16 @@ export function mintToken(
     scopes?: readonly string[] | undefined;
     actors?: readonly string[] | undefined;
   },
+  caller: Caller,
 ): Promise<MintedToken> {
-  const { account: name, scopes, actors } = request;
+  const { account: name, scopes, actors = caller.actors } = request;
+  const by = caller.account;
   return instance.store.transact(async (writer) => {
     const known = await writer.account(name);
     if (!known && scopes) {
-      const fields = { name, kind: "service", scopes, ...(actors && { actors }) } as const;
-      return mint(instance, writer, await addAccount(instance, writer, fields), request);
+      requireWithin(caller, { scopes, actors });
+      const account = await addAccount(instance, writer, { name, kind: "service", scopes, actors, by });
+      return mint(instance, writer, account, { ...request, by });
     }
     const account = known ?? (await requireAccount(writer, name));
     if (scopes && account.scopes.join() !== parseScopes(scopes).join()) {
@@ -121,7 +132,8 @@ export function mintToken(
         { hint: "leave out the scopes, or name another account" },
       );
     }
-    return mint(instance, writer, account, request);
+    requireWithin(caller, account);
+    return mint(instance, writer, account, { ...request, by });
   });
 }
 
@@ -144,29 +156,35 @@ export function tokenInfo(instance: Instance, id: string): Promise<TokenView> {
   });
 }
 
-/** A new secret in place of the old one, which is void from now on. @throws SplError not_found, conflict */
-export function rotateToken(instance: Instance, id: string): Promise<MintedToken> {
+/**
+ * A new secret in place of the old one, which is void from now on.
+ * @throws SplError not_found, conflict; forbidden when the caller has less than the token's account
+ */
+export function rotateToken(instance: Instance, id: string, caller: Caller): Promise<MintedToken> {
   return instance.store.transact(async (writer) => {
     const { token, account } = await requireToken(writer, id);
+    requireWithin(caller, account);
     const { state } = describeToken(token, account, instance.ports.clock());
     if (state !== "active" || token.kind !== "bearer") {
       throw new SplError("conflict", `the token ${id} is ${state === "active" ? token.kind : state}`, {
         hint: "spl token create mints another",
       });
     }
-    await writer.revokeToken(token.hash, instance.ports.clock());
-    return mint(instance, writer, account, token);
+    const now = instance.ports.clock();
+    await writer.revokeToken(token.hash, now);
+    await writer.addAudit(now, "token.revoke", { token: id, account: account.name, by: caller.account });
+    return mint(instance, writer, account, { ...token, by: caller.account });
   });
 }
 
 /** Without effect on one that is revoked. @throws SplError not_found */
-export function revokeToken(instance: Instance, id: string): Promise<TokenView> {
+export function revokeToken(instance: Instance, id: string, caller: Caller): Promise<TokenView> {
   return instance.store.transact(async (writer) => {
     const { token, account } = await requireToken(writer, id);
     const now = instance.ports.clock();
     if (token.revokedAt === null) {
       await writer.revokeToken(token.hash, now);
-      await writer.addAudit(now, "token.revoke", { token: id, account: account.name });
+      await writer.addAudit(now, "token.revoke", { token: id, account: account.name, by: caller.account });
     }
     return describeToken({ ...token, revokedAt: token.revokedAt ?? now }, account, now);
   });
@@ -179,7 +197,8 @@ async function requireToken(reader: Reader, id: string): Promise<{ token: Token;
   throw new SplError("not_found", `there is no token ${id}`, { hint: "spl token list shows all" });
 }
 
-function tokenId(hash: Uint8Array): string {
+/** `tok_` and 12 hex of the hash. */
+export function tokenId(hash: Uint8Array): string {
   return `tok_${toHex(hash).slice(0, 12)}`;
 }
 

@@ -55,6 +55,8 @@ export interface ExportOptions {
   compression: Compression;
   identity: IdentityScope;
   carryTokens: boolean;
+  /** Who exports, for the audit table. */
+  by?: string;
 }
 
 export interface ImportOptions {
@@ -64,6 +66,8 @@ export interface ImportOptions {
   /** Refuse a bundle of any other DID. */
   expectDid: string | null;
   deep: boolean;
+  /** Who imports, for the audit table. */
+  by?: string;
 }
 
 /** Said once every byte of the file has been checked and before anything is written. */

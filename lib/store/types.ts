@@ -213,8 +213,8 @@ export interface Writer extends Reader {
   /** Adds a pairing or replaces the one of the same id. */
   putPairing(pairing: Pairing): Promise<void>;
   removePairing(id: string): Promise<void>;
-  /** Replaces all that is known of failed attempts. */
-  setAttempts(rows: Attempts[]): Promise<void>;
+  /** Adds or replaces these, and forgets what is known of other sources. */
+  putAttempts(rows: Attempts[], forgotten: string[]): Promise<void>;
   addImport(batch: Omit<ImportBatch, "n">): Promise<number>;
   addAudit(at: number, event: string, detail: AuditRow["detail"]): Promise<void>;
   /** Recomputes counts, digests, heads, forks and actors by a scan. Returns whether anything was different. */

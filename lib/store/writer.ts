@@ -118,10 +118,13 @@ export class SqliteWriter extends SqliteReader implements Writer {
     this.statement<never, [string]>("DELETE FROM pairings WHERE id = ?").run(id);
   }
 
-  async setAttempts(rows: Attempts[]): Promise<void> {
-    this.db.run("DELETE FROM attempts");
-    const add = this.statement<never, [string, number, number]>("INSERT INTO attempts VALUES (?, ?, ?)");
-    for (const { source, failures, since } of rows) add.run(source, failures, since);
+  async putAttempts(rows: Attempts[], forgotten: string[]): Promise<void> {
+    const drop = this.statement<never, [string]>("DELETE FROM attempts WHERE source = ?");
+    for (const source of forgotten) drop.run(source);
+    const put = this.statement<never, [string, number, number]>(
+      "INSERT OR REPLACE INTO attempts (source, failures, since) VALUES (?, ?, ?)",
+    );
+    for (const { source, failures, since } of rows) put.run(source, failures, since);
   }
 
   async addImport(batch: Omit<ImportBatch, "n">): Promise<number> {

@@ -28,12 +28,18 @@ export const bundleRoutes: Route[] = [
       carry_tokens: flag.describe("with the hashes of bearer tokens; needs admin"),
     }),
     answers: { 200: { [BUNDLE_TYPE]: null } },
-    async handle({ ctx, query, grant }) {
+    async handle(call) {
+      const { ctx, query, grant } = call;
       const { compression, identity, carry_tokens: carryTokens } = query;
       if (identity !== "none" || carryTokens) grant.require("admin");
-      const { manifest, chunks } = await ctx.jobs.startExport({ compression, identity, carryTokens });
+      const { manifest, chunks } = await ctx.jobs.startExport({
+        compression,
+        identity,
+        carryTokens,
+        by: grant.account,
+      });
       ctx.log("export", { account: grant.account, records: manifest.record_count, identity });
-      return streamed(ctx, chunks, {
+      return streamed(call, chunks, {
         "content-type": BUNDLE_TYPE,
         [MANIFEST_HEADER]: toBase64Url(canonicalBytes({ ...manifest })),
       });
@@ -55,19 +61,21 @@ export const bundleRoutes: Route[] = [
     }),
     bodies: { [BUNDLE_TYPE]: { limit: null, shape: null } },
     answers: { 200: { [JSON_TYPE]: ImportSummary, [NDJSON_TYPE]: ImportEvent } },
-    async handle({ ctx, request, query, answerType }) {
-      const job = await ctx.jobs.startImport(bodyChunks(request), {
+    async handle(call) {
+      const { ctx, query, answerType, grant } = call;
+      const job = await ctx.jobs.startImport(bodyChunks(call), {
         dryRun: query.dry_run,
         forceOverwrite: query.force_overwrite,
         keepIdentity: query.keep_identity,
         expectDid: query.expect_did ?? null,
         deep: query.deep,
+        by: grant.account,
       });
       job.imported.then(ctx.changes.announce.bind(ctx.changes), () => undefined);
       if (answerType !== NDJSON_TYPE) return json(await job.imported);
       // What is refused before this point has its own status; from here on a failure is an event.
       await job.verified;
-      return ndjson(ctx, importEvents(ctx, job));
+      return ndjson(call, importEvents(ctx, job));
     },
   }),
 ];

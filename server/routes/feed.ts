@@ -31,10 +31,10 @@ export const feedRoutes: Route[] = [
     query: feedQuery,
     answers: { 200: { [JSON_TYPE]: pageOf(FeedEntry), [NDJSON_TYPE]: FeedEntry } },
     handle(call) {
-      const { ctx, query, grant, answerType } = call;
+      const { query, grant, answerType } = call;
       grant.requireRead(query.thread);
       if (query.follow) {
-        if (answerType === NDJSON_TYPE) return ndjson(ctx, follow(call));
+        if (answerType === NDJSON_TYPE) return ndjson(call, follow(call));
         throw new SplError("invalid_request", "follow answers NDJSON only", {
           hint: `send Accept: ${NDJSON_TYPE}`,
         });
@@ -61,10 +61,11 @@ export const feedRoutes: Route[] = [
   }),
 ];
 
-/** Ends when the client goes or the instance stops. */
+/** Ends when the client goes or loses the right to read, or the instance stops. */
 async function* follow(call: Call<FeedQuery>): AsyncGenerator<string> {
-  const { changes, stopping } = call.ctx;
-  const signal = AbortSignal.any([stopping, call.request.signal]);
+  const { changes, sessions, stopping } = call.ctx;
+  using session = sessions.open(call.grant);
+  const signal = AbortSignal.any([stopping, call.request.signal, session.signal]);
   let after = call.query.after;
   while (!signal.aborted) {
     const changed = changes.next;

@@ -1,10 +1,12 @@
 import type { Route } from "../route.ts";
 import { actorRoutes } from "./actors.ts";
+import { auditRoutes } from "./audit.ts";
 import { bundleRoutes } from "./bundle.ts";
 import { feedRoutes } from "./feed.ts";
 import { identityRoutes } from "./identity.ts";
 import { instanceRoutes } from "./instance.ts";
 import { recordRoutes } from "./records.ts";
+import { serviceAccountRoutes } from "./service_accounts.ts";
 import { threadRoutes } from "./threads.ts";
 import { tokenRoutes } from "./tokens.ts";
 
@@ -17,5 +19,7 @@ export const ROUTES: readonly Route[] = [
   ...actorRoutes,
   ...identityRoutes,
   ...tokenRoutes,
+  ...serviceAccountRoutes,
+  ...auditRoutes,
   ...bundleRoutes,
 ];

@@ -71,7 +71,7 @@ async function emitBatch(call: EmitCall): Promise<Response> {
   // While nothing has been committed, a refusal still has its proper status.
   const first = await groups.next();
   return ndjson(
-    call.ctx,
+    call,
     (async function* () {
       try {
         if (first.done) return;
@@ -89,7 +89,7 @@ async function* emitGroups(call: EmitCall): AsyncGenerator<EmittedRecord[]> {
   const { instance, changes } = call.ctx;
   let committed = 0;
   try {
-    const lines = splitLines(bodyChunks(call.request), MAX_LINE_BYTES);
+    const lines = splitLines(bodyChunks(call), MAX_LINE_BYTES);
     for await (const group of groupLines(lines, GROUP)) {
       const emissions = group.map((line) => locating(line, () => readEmission(call, line.bytes)));
       const emitted = await emit(instance, emissions, emissions[0]!).catch((error) => {
@@ -113,8 +113,8 @@ function readEmission(call: EmitCall, bytes: Uint8Array): RecordEmission & { act
   return { ...emission, actor };
 }
 
-function defaultActor({ query, grant }: EmitCall): string {
-  const actor = query.actor ?? (grant.actors.length === 1 ? grant.actors[0] : undefined);
+function defaultActor({ query, grant, actor: claimed }: EmitCall): string {
+  const actor = query.actor ?? claimed ?? (grant.actors.length === 1 ? grant.actors[0] : undefined);
   if (isDid(actor)) return actor;
   throw new SplError("invalid_record", actor === undefined ? "actor is missing" : "actor must be a DID", {
     hint: "name it in the record, or for all of them with ?actor=DID",

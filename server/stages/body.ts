@@ -30,16 +30,19 @@ export function checkBody(request: Request, { bodies }: Route): void {
 
 /**
  * The chunks of the request's body.
- * @throws SplError invalid_request when the client goes away in between
+ * @throws SplError invalid_request when the client goes away in between; unauthorized when it loses the right to call
  */
-export async function* bodyChunks(request: Request): AsyncGenerator<Uint8Array> {
+export async function* bodyChunks({ ctx, request, grant }: Call): AsyncGenerator<Uint8Array> {
   if (!request.body) return;
   const reader = request.body.getReader();
+  using session = ctx.sessions.open(grant);
+  session.signal.addEventListener("abort", () => void reader.cancel().catch(() => undefined));
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((error) => {
         throw new SplError("invalid_request", "the connection ended before the body did", { cause: error });
       });
+      session.signal.throwIfAborted();
       if (done) return;
       yield value;
     }
@@ -50,11 +53,12 @@ export async function* bodyChunks(request: Request): AsyncGenerator<Uint8Array> 
 }
 
 /** The whole body, counted while it comes in: the length that a client states is no promise. */
-export async function readBody({ request, route }: Call): Promise<Uint8Array> {
+export async function readBody(call: Call): Promise<Uint8Array> {
+  const { request, route } = call;
   const limit = route.bodies?.[bodyType(request)]?.limit ?? 0;
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of bodyChunks(request)) {
+  for await (const chunk of bodyChunks(call)) {
     size += chunk.length;
     if (size > limit) throw tooLarge(limit);
     chunks.push(chunk);

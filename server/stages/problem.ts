@@ -9,8 +9,9 @@ export function problemResponse(thrown: unknown, log: Log): Response {
   const problem = toProblem(thrown);
   const headers = new Headers({ "content-type": PROBLEM_TYPE });
   // RFC 6750, section 3; RFC 9110, sections 10.2.1 and 10.2.3.
-  if (code === "unauthorized") headers.set("www-authenticate", 'Bearer realm="spl"');
+  if (problem.status === 401) headers.set("www-authenticate", 'Bearer realm="spl"');
   if (code === "method_not_allowed") headers.set("allow", String(detail?.allow ?? ""));
+  if (code === "rate_limited") headers.set("retry-after", String(detail?.retry_after));
   if (code === "store_busy") headers.set("retry-after", "5");
   return new Response(JSON.stringify(problem), { status: problem.status, headers });
 }

@@ -1,6 +1,7 @@
 import { SplError } from "../../lib/base/errors.ts";
 import { RESERVED_THREADS } from "../../lib/folds/reserved.ts";
-import type { Scope } from "../../lib/instance/scopes.ts";
+import { type Caller, OWNER as HOME_OWNER, type Scope } from "../../lib/instance/scopes.ts";
+import type { Token } from "../../lib/store/types.ts";
 
 /**
  * Records on these threads steer the instance itself: writing them takes more than `records:write`, else any
@@ -15,15 +16,17 @@ const RESERVED_SCOPES: Record<string, Scope> = {
 };
 
 /** What the caller of one request may do. `admin` includes every scope. */
-export class Grant {
+export class Grant implements Caller {
   readonly #scopes: ReadonlySet<string>;
 
   constructor(
     /** Whose token it was; `local` without one. */
     readonly account: string,
-    scopes: readonly string[],
+    readonly scopes: readonly string[],
     /** Actors the caller may speak for; empty means any. */
     readonly actors: readonly string[] = [],
+    /** What the caller signed in with; null for the home's owner. */
+    readonly token: Token | null = null,
   ) {
     this.#scopes = new Set(scopes);
   }
@@ -57,16 +60,19 @@ export class Grant {
   requireWrite(thread: string, actor: string): void {
     const scope = RESERVED_SCOPES[thread] ?? "records:write";
     if (!this.has(scope) && !this.#scopes.has(`thread:${thread}:write`)) throw lacking(scope);
-    if (this.actors.length > 0 && !this.actors.includes(actor)) {
-      throw new SplError("forbidden", `this token may not speak for ${actor}`, {
-        hint: `it speaks for ${this.actors.join(" ")}`,
-      });
-    }
+    this.requireActor(actor);
+  }
+
+  /** @throws SplError forbidden */
+  requireActor(actor: string): void {
+    if (this.actors.length === 0 || this.actors.includes(actor)) return;
+    throw new SplError("forbidden", `this token may not speak for ${actor}`, {
+      hint: `it speaks for ${this.actors.join(" ")}`,
+    });
   }
 }
 
-/** All rights: whoever reaches the socket, which only the home's owner can open. */
-export const OWNER = new Grant("local", ["admin"]);
+export const OWNER = new Grant(HOME_OWNER.account, HOME_OWNER.scopes);
 
 function lacking(scope: Scope): SplError {
   return new SplError("forbidden", `this token does not have the scope ${scope}`, {

@@ -25,15 +25,16 @@ test("the document lists exactly the routes", () => {
   expect(documented.sort()).toEqual(served.sort());
 });
 
-test("only health and the document itself are public", () => {
+test("only health, the document itself and the trade of a bootstrap token are public", () => {
   const open = ROUTES.filter((route) => route.scope === null).map((route) => route.path);
-  expect(open.sort()).toEqual(["/health", "/openapi.json"]);
+  expect(open.sort()).toEqual(["/health", "/openapi.json", "/v1/token/trade"]);
 });
 
 test("each operation states its scope, parameters, bodies and answers", () => {
   for (const route of ROUTES) {
     const operation = document.paths[route.path.replace(/:(\w+)/g, "{$1}")]![route.method.toLowerCase()]!;
-    expect(operation.security).toEqual(route.scope === null ? [] : [{ token: [route.scope] }]);
+    const expected = route.scope === null ? [] : [{ token: route.scope === "any" ? [] : [route.scope] }];
+    expect(operation.security).toEqual(expected);
     const names = operation.parameters.map((parameter) => parameter.name);
     expect(names.sort()).toEqual([...pathNames(route), ...Object.keys(route.query.shape)].sort());
     expect(Object.keys(operation.requestBody?.content ?? {})).toEqual(Object.keys(route.bodies ?? {}));
@@ -62,16 +63,24 @@ test("what the routes answer is what they document", async () => {
       body: { topic: "pair", peer_did: "did:web:peer.example" },
     },
   });
+  const token = await app.token(["admin"]);
+  const bearer = await app.json<{ id: string; account: string }>("/v1/token", { token });
   const bodies: Record<string, unknown> = {
     "POST /v1/records": emission("th_b", "two"),
     "POST /v1/actors": { actor: ALICE, name: "Alice" },
     "POST /v1/tokens": { account: "ci", scopes: ["records:read"], actors: [ALICE], expires_at: null },
+    "POST /v1/service-accounts": { name: "web", scopes: ["records:read"], with_token: true },
+    "POST /v1/bootstrap-tokens": {},
   };
   for (const route of ROUTES) {
-    const path = route.path.replace(":thread", "th_a").replace(":id", id);
+    const path = route.path
+      .replace("/tokens/:id", `/tokens/${bearer.id}`)
+      .replace(":name", bearer.account)
+      .replace(":thread", "th_a")
+      .replace(":id", id);
     const body = bodies[`${route.method} ${route.path}`];
-    if (route.method === "POST" && body === undefined) continue;
-    const response = await app.call(path, body === undefined ? {} : { json: body });
+    if (route.method === "DELETE" || (route.method === "POST" && body === undefined)) continue;
+    const response = await app.call(path, body === undefined ? { token } : { json: body, token });
     const [type] = response.headers.get("content-type")!.split(";");
     const shape = route.answers[response.status]?.[type!];
     expect({ path, type, documented: shape !== undefined }).toEqual({ path, type, documented: true });

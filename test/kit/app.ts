@@ -1,11 +1,14 @@
 import { homePaths } from "../../lib/base/home.ts";
+import { Attempts } from "../../lib/instance/attempts.ts";
 import { Instance, initInstance, type Ports } from "../../lib/instance/instance.ts";
+import { OWNER } from "../../lib/instance/scopes.ts";
 import { mintToken } from "../../lib/instance/tokens.ts";
 import { type App, makeApp } from "../../server/app.ts";
 import { BundleJobs } from "../../server/bundle_jobs.ts";
 import { Changes } from "../../server/changes.ts";
 import type { AppContext } from "../../server/context.ts";
-import type { Peer } from "../../server/stages/auth.ts";
+import { Sessions } from "../../server/sessions.ts";
+import type { Peer } from "../../server/stages/peer.ts";
 import { ScratchFolder } from "./store.ts";
 
 export interface CallOptions {
@@ -51,6 +54,8 @@ export class TestApp implements AsyncDisposable {
       instance,
       jobs: new BundleJobs(home, log),
       changes: new Changes(),
+      sessions: new Sessions(instance),
+      attempts: await Attempts.load(instance),
       log,
       url: "http://127.0.0.1:9100",
       hosts: { loopback: true, names: new Set(), origins: new Set() },
@@ -99,7 +104,7 @@ export class TestApp implements AsyncDisposable {
   /** A token of a new account with these scopes. */
   async token(scopes: string[], actors: string[] = []): Promise<string> {
     const account = `a${this.#accounts++}`;
-    return (await mintToken(this.ctx.instance, { account, scopes, actors })).token;
+    return (await mintToken(this.ctx.instance, { account, scopes, actors }, OWNER)).token;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { showIdentity } from "../../../lib/instance/identity.ts";
 import type { Instance } from "../../../lib/instance/instance.ts";
-import { findToken } from "../../../lib/instance/sign_in.ts";
+import { OWNER } from "../../../lib/instance/scopes.ts";
+import { signIn } from "../../../lib/instance/sign_in.ts";
 import { status } from "../../../lib/instance/status.ts";
 import { mintToken } from "../../../lib/instance/tokens.ts";
 import { alice, bob, chain, sourceOf, write } from "../../kit/bundle_kit.ts";
@@ -26,7 +27,7 @@ describe("a bundle of somebody else", () => {
     const stranger = await newInstance(folder, "stranger");
     const mine = await newInstance(folder, "mine");
     await fill(stranger, 3);
-    const { token } = await mintToken(stranger, { account: "boss", scopes: ["admin"] });
+    const { token } = await mintToken(stranger, { account: "boss", scopes: ["admin"] }, OWNER);
     const bundle = await exported(folder.file("stranger"), { carryTokens: true });
     const options = [{ ...RECORDS_ONLY, dryRun: true }, RECORDS_ONLY];
     for (const each of options) {
@@ -37,7 +38,7 @@ describe("a bundle of somebody else", () => {
       });
     }
     expect(await accountsOf(mine)).toEqual([]);
-    await expect(findToken(mine, token)).rejects.toMatchObject({ code: "unauthorized" });
+    await expect(signIn(mine, token, null)).rejects.toMatchObject({ code: "unauthorized" });
     await Promise.all([stranger.close(), mine.close()]);
   });
 
@@ -45,7 +46,7 @@ describe("a bundle of somebody else", () => {
     using folder = new ScratchFolder();
     const stranger = await newInstance(folder, "stranger");
     const mine = await newInstance(folder, "mine");
-    await mintToken(stranger, { account: "boss", scopes: ["admin"] });
+    await mintToken(stranger, { account: "boss", scopes: ["admin"] }, OWNER);
     await imported(folder.file("mine"), await exported(folder.file("stranger"), { identity: "none" }));
     expect(await accountsOf(mine)).toEqual([]);
     await Promise.all([stranger.close(), mine.close()]);
