@@ -9,6 +9,7 @@ import { type KeyPair, keyFromSeed } from "../identity/key.ts";
 import { repairPointer, retireKey, saveKey } from "../identity/keys_folder.ts";
 import { canonicalBytes } from "../record/canonical.ts";
 import type { InsertResult, Reader, Totals, Writer } from "../store/types.ts";
+import { closeRevokedDevices } from "./devices.ts";
 import { type Inspection, inspectBundle } from "./inspect.ts";
 import { Instance, type Ports, type Signer } from "./instance.ts";
 import { Spool } from "./spool.ts";
@@ -142,6 +143,7 @@ class Import {
         saveKey(paths.keys, after.key);
         await writer.setIdentity(after);
       }
+      await closeRevokedDevices(instance, writer);
       const summary = this.#summary(counts, after, signer, access);
       const at = instance.ports.clock();
       await writer.addImport({

@@ -19,8 +19,9 @@ import { mint } from "./tokens.ts";
 
 /** A device's way in: a one-time code, redeemed for an account and a token of its own (spec, section 8). */
 
-/** Printable, without spaces at the ends. */
-const DEVICE_NAME = /^(?=.{1,64}$)[^\s\p{C}\p{Z}](?:[^\p{C}\p{Zl}\p{Zp}]*[^\s\p{C}\p{Z}])?$/u;
+/** Printable, without spaces at the ends; these few mean something else in the path of a URL. */
+const DEVICE_NAME =
+  /^(?!(?:\.{1,2}|pairings|redeem)$)(?=.{1,64}$)[^\s\p{C}\p{Z}](?:[^\p{C}\p{Zl}\p{Zp}]*[^\s\p{C}\p{Z}])?$/u;
 /** What a device may do unless scopes are named, by the beginning of its name. */
 const DEFAULT_SCOPES: readonly (readonly [prefix: string, scopes: readonly Scope[]])[] = [
   ["viewer-", ["records:read"]],
@@ -66,7 +67,9 @@ export function startPairing(
   caller: Caller,
 ): Promise<StartedPairing> {
   if (!DEVICE_NAME.test(device)) {
-    throw new SplError("invalid_request", "a device's name is 1 to 64 printable characters");
+    throw new SplError("invalid_request", "this is no name for a device", {
+      hint: "use 1 to 64 printable characters, such as iPhone or browser-office",
+    });
   }
   const terms = { scopes: parseScopes(scopes ?? defaultScopes(device)), actors: [...caller.actors] };
   requireWithin(caller, terms);

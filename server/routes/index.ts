@@ -2,6 +2,7 @@ import type { Route } from "../route.ts";
 import { actorRoutes } from "./actors.ts";
 import { auditRoutes } from "./audit.ts";
 import { bundleRoutes } from "./bundle.ts";
+import { deviceRoutes } from "./devices.ts";
 import { feedRoutes } from "./feed.ts";
 import { identityRoutes } from "./identity.ts";
 import { instanceRoutes } from "./instance.ts";
@@ -21,5 +22,6 @@ export const ROUTES: readonly Route[] = [
   ...tokenRoutes,
   ...serviceAccountRoutes,
   ...auditRoutes,
+  ...deviceRoutes,
   ...bundleRoutes,
 ];

@@ -25,9 +25,9 @@ test("the document lists exactly the routes", () => {
   expect(documented.sort()).toEqual(served.sort());
 });
 
-test("only health, the document itself and the trade of a bootstrap token are public", () => {
+test("only health, the document itself, and what trades a one-time secret are public", () => {
   const open = ROUTES.filter((route) => route.scope === null).map((route) => route.path);
-  expect(open.sort()).toEqual(["/health", "/openapi.json", "/v1/token/trade"]);
+  expect(open.sort()).toEqual(["/health", "/openapi.json", "/pair", "/v1/devices/redeem", "/v1/token/trade"]);
 });
 
 test("each operation states its scope, parameters, bodies and answers", () => {

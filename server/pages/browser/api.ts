@@ -1,0 +1,44 @@
+/** Calls to the instance that the page comes from. Paths are relative, so that a path prefix before them stays. */
+
+/** What went wrong, in the words of the problem document (RFC 9457). */
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** @throws Refusal; status 0 when the instance could not be reached */
+export async function call<T>(path: string, options: { token?: string; json?: unknown } = {}): Promise<T> {
+  const { token, json } = options;
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (token !== undefined) headers.authorization = `Bearer ${token}`;
+  if (json !== undefined) headers["content-type"] = "application/json";
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method: json === undefined ? "GET" : "POST",
+      headers,
+      credentials: "omit",
+      redirect: "error",
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+    });
+  } catch {
+    throw new Refusal(0, "The instance cannot be reached. Check the connection and try again.");
+  }
+  const body = await response.json().catch(() => null);
+  if (response.ok && body !== null) return body as T;
+  const { detail, hint } = (body ?? {}) as { detail?: unknown; hint?: unknown };
+  if (typeof detail !== "string")
+    throw new Refusal(response.status, `The answer has status ${response.status} and no explanation.`);
+  throw new Refusal(
+    response.status,
+    `${sentence(detail)}${typeof hint === "string" ? ` ${sentence(hint)}` : ""}`,
+  );
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
