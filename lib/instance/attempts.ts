@@ -9,6 +9,9 @@ const WINDOW_MS = 10 * 60 * 1000;
 /** Sources that are remembered: what a crowd of addresses costs in memory. */
 const MAX_SOURCES = 4096;
 
+/** The account of a token that is good no longer, and why. */
+export type Holder = Record<"account" | "state", string>;
+
 /**
  * Wrong secrets by source. Kept in memory and written behind, one write at a time, so that a flood of guesses costs no
  * more than it has to and a restart forgives nothing.
@@ -19,6 +22,8 @@ export class Attempts {
   readonly #changed = new Set<string>();
   #events: Pick<AuditRow, "at" | "event" | "detail">[] = [];
   #saving = false;
+  /** The last turn of each source that has any. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   private constructor(readonly instance: Instance) {}
 
@@ -40,37 +45,54 @@ export class Attempts {
     });
   }
 
-  /** Counts a wrong secret; those of a source that has to wait already count no more. */
-  fail(source: string): void {
+  /**
+   * Counts a wrong secret; those of a source that has to wait already count no more. The first of a window goes to the
+   * audit table.
+   * @param holder whose secret it was, when it was good once: that is no guess and only begins a window
+   */
+  fail(source: string, holder: Holder | null = null): void {
     if (this.#blockedUntil(source) !== null) return;
-    const now = this.#now();
-    const known = this.#current(source);
-    if (known) known.failures++;
-    else this.#begin(source, now);
-    if (known?.failures === MAX_FAILURES) this.#audit(now, "sign-in.blocked", source);
+    const known = this.#current(source) ?? this.#begin(source, holder);
+    if (holder === null) known.failures++;
+    if (known.failures === MAX_FAILURES) this.#audit("sign-in.blocked", { remote: source });
     this.#changed.add(source);
     this.#save();
   }
 
-  /** The first wrong secret of a window. */
-  #begin(source: string, now: number): void {
-    this.#sources.delete(source);
-    // A crowd of sources is told of when it is refused, else it could fill the audit table.
-    if (this.#sources.size < MAX_SOURCES) this.#audit(now, "sign-in.refused", source);
-    else this.#forgetOne();
-    this.#sources.set(source, { source, failures: 1, since: now });
+  /** Runs attempts of one source one after the other. */
+  async inTurn<T>(source: string, run: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(source) ?? Promise.resolve()).then(run);
+    const ended = turn.catch(() => undefined);
+    this.#turns.set(source, ended);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(source) === ended) this.#turns.delete(source);
+    }
   }
 
-  /** The oldest window, of a source that is not waiting if there is any. */
-  #forgetOne(): void {
-    let [oldest] = this.#sources.keys();
-    for (const source of this.#sources.keys()) {
-      if (this.#blockedUntil(source) !== null) continue;
-      oldest = source;
-      break;
+  #begin(source: string, holder: Holder | null): AttemptsRow {
+    this.#forget(source);
+    for (const ended of this.#sources.keys()) {
+      if (this.#current(ended)) break;
+      this.#forget(ended);
     }
-    this.#sources.delete(oldest!);
-    this.#changed.add(oldest!);
+    // One more of a crowd of sources is not told of, else it could fill the audit table.
+    if (this.#sources.size < MAX_SOURCES) this.#audit("sign-in.refused", { remote: source, ...holder });
+    else this.#forget(this.#leastMissed());
+    const row = { source, failures: 0, since: this.#now() };
+    this.#sources.set(source, row);
+    return row;
+  }
+
+  #forget(source: string): void {
+    if (this.#sources.delete(source)) this.#changed.add(source);
+  }
+
+  /** The oldest of those that need not wait, else the oldest. */
+  #leastMissed(): string {
+    const sources = [...this.#sources.keys()];
+    return sources.find((source) => this.#blockedUntil(source) === null) ?? sources[0]!;
   }
 
   #blockedUntil(source: string): number | null {
@@ -90,8 +112,8 @@ export class Attempts {
     return this.instance.ports.clock();
   }
 
-  #audit(at: number, event: string, source: string): void {
-    this.#events.push({ at, event, detail: { remote: source } });
+  #audit(event: string, detail: AuditRow["detail"]): void {
+    this.#events.push({ at: this.#now(), event, detail });
   }
 
   async #save(): Promise<void> {
@@ -100,22 +122,27 @@ export class Attempts {
     try {
       while (this.#changed.size > 0) await this.#write();
     } catch {
-      // A store that cannot be written now, by a full disk or an import: the count stands in memory, and goes with the next.
+      // The store cannot be written now, as on a full disk: the counts stand in memory and go with the next failure.
     } finally {
       this.#saving = false;
     }
   }
 
-  #write(): Promise<void> {
+  async #write(): Promise<void> {
     const changed = [...this.#changed];
     const rows = changed.flatMap((source) => this.#sources.get(source) ?? []);
     const forgotten = changed.filter((source) => !this.#sources.has(source));
     const events = this.#events;
     this.#changed.clear();
     this.#events = [];
-    return this.instance.store.transact(async (writer) => {
-      await writer.putAttempts(rows, forgotten);
-      for (const { at, event, detail } of events) await writer.addAudit(at, event, detail);
-    });
+    try {
+      await this.instance.store.transact(async (writer) => {
+        await writer.putAttempts(rows, forgotten);
+        for (const { at, event, detail } of events) await writer.addAudit(at, event, detail);
+      });
+    } catch (error) {
+      for (const source of changed) this.#changed.add(source);
+      throw error;
+    }
   }
 }

@@ -19,7 +19,7 @@ export interface SignedIn {
  * The account behind a bearer token. The look-up is by the token's hash, so its time tells nothing about the secret.
  * Whoever holds the secret of a token that is no longer good is told why; anyone else gets one answer.
  * @param remote the caller's address for the audit table
- * @throws SplError unauthorized, with the token's `state` when the secret was right; bootstrap_spent
+ * @throws SplError unauthorized, with `account` and `state` when the secret was right; bootstrap_spent
  */
 export async function signIn(instance: Instance, bearer: string, remote: string | null): Promise<SignedIn> {
   const { account, token } = await findToken(instance, bearer);
@@ -46,7 +46,7 @@ async function findToken(instance: Instance, bearer: string): Promise<SignedIn> 
     state === "expired" ? "the token has expired" : "the token was revoked",
     {
       hint: "ask the instance's operator for another, then spl token save TOKEN",
-      detail: { state },
+      detail: { account: found.account.name, state },
     },
   );
 }

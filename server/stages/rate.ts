@@ -1,4 +1,5 @@
 import { type ErrorCode, SplError } from "../../lib/base/errors.ts";
+import type { Holder } from "../../lib/instance/attempts.ts";
 import type { AppContext } from "../context.ts";
 import type { Call } from "../route.ts";
 import { type Peer, sourceOf } from "./peer.ts";
@@ -18,7 +19,7 @@ export async function guarded<T>(
 ): Promise<T> {
   const source = sourceOf(peer);
   if (source === null) return attempt();
-  return inTurn(ctx, source, async () => {
+  return ctx.attempts.inTurn(source, async () => {
     ctx.attempts.check(source);
     return countWrong(ctx, peer, attempt);
   });
@@ -35,30 +36,20 @@ export async function countWrong<T>(ctx: AppContext, peer: Peer, attempt: () => 
   } catch (error) {
     const source = sourceOf(peer);
     if (source !== null && isWrong(error)) {
-      ctx.attempts.check(source);
-      ctx.attempts.fail(source);
+      const holder = holderOf(error);
+      if (holder === null) ctx.attempts.check(source);
+      ctx.attempts.fail(source, holder);
     }
     throw error;
   }
 }
 
-/** The state is told of a token whose secret was right. */
-function isWrong(error: unknown): boolean {
-  return error instanceof SplError && WRONG.includes(error.code) && error.detail?.state === undefined;
+function isWrong(error: unknown): error is SplError {
+  return error instanceof SplError && WRONG.includes(error.code);
 }
 
-/** The last turn of each source that has any. */
-const turns = new WeakMap<AppContext, Map<string, Promise<unknown>>>();
-
-async function inTurn<T>(ctx: AppContext, source: string, run: () => Promise<T>): Promise<T> {
-  const last = turns.get(ctx) ?? new Map<string, Promise<unknown>>();
-  turns.set(ctx, last);
-  const turn = (last.get(source) ?? Promise.resolve()).then(run);
-  const ended = turn.catch(() => undefined);
-  last.set(source, ended);
-  try {
-    return await turn;
-  } finally {
-    if (last.get(source) === ended) last.delete(source);
-  }
+/** Told only to who proved the secret of a token that is good no longer. */
+function holderOf({ detail }: SplError): Holder | null {
+  const { account, state } = detail ?? {};
+  return account === undefined ? null : { account: String(account), state: String(state) };
 }
