@@ -2,7 +2,7 @@ import type { HostPolicy } from "./host.ts";
 
 /** What our clients send, and what our answers say beside what scripts may read anyway (Fetch, section 3.3). */
 const REQUEST_HEADERS = "authorization, content-type, x-syncropel-actor";
-const ANSWER_HEADERS = "allow, retry-after, www-authenticate";
+const ANSWER_HEADERS = "allow, location, retry-after, www-authenticate";
 /** Seconds that a browser may remember a preflight. */
 const MAX_AGE_S = "600";
 

@@ -63,7 +63,7 @@ describe("an allowed origin", () => {
       expect(answer.status).toBe(status);
       expect(answer.headers.get("access-control-allow-origin")).toBe(CONSOLE);
       expect(answer.headers.get("access-control-expose-headers")).toBe(
-        "allow, retry-after, www-authenticate",
+        "allow, location, retry-after, www-authenticate",
       );
       expect(answer.headers.get("vary")).toBe("Origin");
       expect(answer.headers.has("access-control-allow-credentials")).toBe(false);
