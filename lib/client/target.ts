@@ -5,21 +5,27 @@ import { defaultHome, homePaths } from "../base/home.ts";
 import { type Env, loadConfig, readBaseUrl } from "./config.ts";
 import { savedToken } from "./credentials.ts";
 
-/** Which instance a command talks to, and what it shows there. */
-export interface Target {
-  /** Origin and path without a slash at the end. Over the socket only a name. */
+/** Which instance a command talks to. */
+export interface Address {
+  /** Origin and path without a slash at the end, as it was named. */
   url: string;
   /** Unix socket of this home's daemon: its file permissions are the sign-in. Null for TCP. */
   socket: string | null;
-  token: string | null;
   /** Where the choice came from. */
   from: "--url" | "SPL_SERVE_URL" | "default_url" | "local daemon";
+}
+
+/** An address and what is shown there. Over the socket the URL is only a name. */
+export interface Target extends Address {
+  token: string | null;
 }
 
 /** Base URL under which the daemon of this home is spoken to over its socket. */
 const LOCAL_URL = "http://localhost";
 /** RFC 6750, section 2.1. */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+/** Far more than any token has, and less than any server's limit for a header. */
+const MAX_TOKEN = 1024;
 
 /**
  * `--url`, else `SPL_SERVE_URL`, else `default_url` of the config, else the local daemon (spec, section 6). A
@@ -28,36 +34,63 @@ const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
  * @throws SplError usage (a bad URL, a malformed token), cleartext_refused (a token over plain http off loopback)
  */
 export function resolveTarget(flags: { url?: string | undefined }, env: Env): Target {
+  const address = resolveAddress(flags, env);
+  if (address.socket !== null) return { ...address, url: LOCAL_URL, token: null };
+  const { token } = findToken(address, env) ?? { token: null };
+  if (token !== null) requireSendable(address, token);
+  return { ...address, token };
+}
+
+/** The address alone, without a token. @throws SplError usage */
+export function resolveAddress(flags: { url?: string | undefined }, env: Env): Address {
   const paths = homePaths(defaultHome(env));
   const chosen = chooseUrl(flags.url, env);
-  if (!chosen) return { url: LOCAL_URL, socket: paths.socket, token: null, from: "local daemon" };
-  const { url, from } = chosen;
-  const address = new URL(url);
-  if (isLoopback(address.hostname) && existsSync(paths.socket)) {
+  if (!chosen) return { url: LOCAL_URL, socket: paths.socket, from: "local daemon" };
+  const address = new URL(chosen.url);
+  let socket: string | null = null;
+  if (isLoopback(address.hostname) && address.pathname === "/" && existsSync(paths.socket)) {
     const port = Number(address.port || (address.protocol === "https:" ? 443 : 80));
-    const atRoot = address.pathname === "/";
-    if (atRoot && readDaemonInfo(paths.daemon)?.port === port)
-      return { url: LOCAL_URL, socket: paths.socket, token: null, from };
+    if (readDaemonInfo(paths.daemon)?.port === port) socket = paths.socket;
   }
-  const token = (from === "default_url" ? null : env.SPL_TOKEN || null) ?? savedToken(env, url);
-  const target: Target = { url, socket: null, token, from };
-  if (token !== null) {
-    // The token itself must not appear in a message.
-    if (!TOKEN.test(token)) {
-      throw new SplError("usage", "the token holds characters that no token has", {
-        hint: "copy it again, without line ends and quotes",
-      });
-    }
-    requireConfidential(target, "a token");
+  return { ...chosen, socket };
+}
+
+/** The token that goes to an address and where it was found, or null; over the socket there is none. */
+export function findToken(
+  { url, socket, from }: Address,
+  env: Env,
+): { token: string; from: "SPL_TOKEN" | "credentials" } | null {
+  if (socket !== null) return null;
+  const explicit = from === "--url" || from === "SPL_SERVE_URL";
+  if (explicit && env.SPL_TOKEN) return { token: env.SPL_TOKEN, from: "SPL_TOKEN" };
+  const token = savedToken(env, url);
+  return token === null ? null : { token, from: "credentials" };
+}
+
+/**
+ * Whether a text can be sent as a token, and to this address.
+ * @throws SplError usage, which does not repeat the token; cleartext_refused
+ */
+export function requireSendable(address: Address, token: string): void {
+  const wrong =
+    token.length > MAX_TOKEN
+      ? "is longer than any token"
+      : TOKEN.test(token)
+        ? null
+        : "holds characters that no token has";
+  if (wrong !== null) {
+    throw new SplError("usage", `the token ${wrong}`, {
+      hint: "copy it again, without line ends and quotes",
+    });
   }
-  return target;
+  requireConfidential(address, "a token");
 }
 
 /**
  * Tokens and bundles never go over plain http off loopback.
  * @throws SplError cleartext_refused
  */
-export function requireConfidential({ url, socket }: Target, what: string): void {
+export function requireConfidential({ url, socket }: Address, what: string): void {
   const { protocol, hostname } = new URL(url);
   if (socket !== null || protocol === "https:" || isLoopback(hostname)) return;
   throw new SplError("cleartext_refused", `${url} is plain http: ${what} would be readable on the way`, {

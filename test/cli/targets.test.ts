@@ -240,7 +240,8 @@ describe("the token", () => {
     const file = join(folder, "credentials.json");
     mkdirSync(folder, { recursive: true });
     const token = await mint(["records:read"]);
-    writeFileSync(file, JSON.stringify({ [far.url]: token, "http://127.0.0.1:1": "no" }), { mode: 0o600 });
+    const saved = { [far.url]: { token }, "http://127.0.0.1:1": { token: "no" } };
+    writeFileSync(file, JSON.stringify(saved), { mode: 0o600 });
     expect((await run(["status", "--url", far.url])).status).toBe(0);
     expect((await run(["status"], { SPL_SERVE_URL: `${far.url}/` })).status).toBe(0);
     expect((await run(["status", "--url", far.url.replace("127.0.0.1", "localhost")])).status).toBe(4);

@@ -35,7 +35,8 @@ class Person implements Disposable {
   }
 
   credentials(tokens: Record<string, string>): this {
-    return this.#write("credentials.json", JSON.stringify(tokens));
+    const kept = Object.entries(tokens).map(([url, token]) => [url, { token }]);
+    return this.#write("credentials.json", JSON.stringify(Object.fromEntries(kept)));
   }
 
   target(url?: string, env: Record<string, string> = {}) {
@@ -145,7 +146,7 @@ test("credentials that others can read are not used", () => {
 });
 
 test("damaged credentials are said, not ignored", () => {
-  for (const text of ["[]", "{", "null", '"x"']) {
+  for (const text of ["[]", "{", "null", '"x"', '{"u":"t"}', '{"u":{"token":1}}', '{"u":{"pending":{}}}']) {
     using me = new Person();
     const folder = join(me.folder.file("config"), "syncropel");
     mkdirSync(folder, { recursive: true });
