@@ -28,6 +28,7 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
   bootstrap_spent: 4,
   pairing_refused: 4,
   pairing_spent: 4,
+  already_signed_in: 5,
   rate_limited: 5,
   forbidden: 4,
   host_refused: 4,

@@ -55,6 +55,19 @@ export const COMMANDS: readonly Section[] = [
     },
   },
   {
+    title: "Let others in",
+    commands: {
+      pair: () => import("./pair.ts"),
+      device: {
+        summary: "Devices that were let in",
+        verbs: {
+          list: () => import("./device/list.ts"),
+          revoke: () => import("./device/revoke.ts"),
+        },
+      },
+    },
+  },
+  {
     title: "Move and prove",
     commands: {
       export: () => import("./export.ts"),

@@ -19,6 +19,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   bootstrap_spent: 401,
   pairing_refused: 403,
   pairing_spent: 410,
+  already_signed_in: 409,
   rate_limited: 429,
   forbidden: 403,
   host_refused: 403,

@@ -16,6 +16,7 @@ export type ErrorCode =
   | "bootstrap_spent"
   | "pairing_refused"
   | "pairing_spent"
+  | "already_signed_in"
   | "rate_limited"
   | "forbidden"
   | "host_refused"

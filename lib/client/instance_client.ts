@@ -3,6 +3,7 @@ import { fromProblem } from "../api/problem.ts";
 import type {
   Actor,
   BundleVerified,
+  Device,
   Emission,
   Emitted,
   EmittedBatch,
@@ -13,11 +14,17 @@ import type {
   ImportSummary,
   Manifest,
   NewActor,
+  NewPairing,
   Page,
   Pair,
+  Pairing,
+  PairingCode,
+  Redeem,
+  Redeemed,
   Status,
   ThreadDetail,
   ThreadSummary,
+  Token,
 } from "../api/wire.ts";
 import { SplError } from "../base/errors.ts";
 import { textLines } from "../base/lines.ts";
@@ -56,6 +63,31 @@ export class InstanceClient {
 
   pairs(): Promise<Pair[]> {
     return this.#http.getJson("/v1/federation/pairs");
+  }
+
+  /** Who the caller is. */
+  ownToken(): Promise<Token> {
+    return this.#http.getJson("/v1/token");
+  }
+
+  devices(): Promise<Device[]> {
+    return this.#http.getJson("/v1/devices");
+  }
+
+  revokeDevice(device: string): Promise<Device> {
+    return this.#http.requestJson(`/v1/devices/${encodeURIComponent(device)}`, { method: "DELETE" });
+  }
+
+  startPairing(pairing: NewPairing): Promise<PairingCode> {
+    return this.#http.postJson("/v1/devices/pairings", pairing);
+  }
+
+  pairing(id: string): Promise<Pairing> {
+    return this.#http.getJson(`/v1/devices/pairings/${encodeURIComponent(id)}`);
+  }
+
+  redeem(redeem: Redeem): Promise<Redeemed> {
+    return this.#http.postJson("/v1/devices/redeem", redeem);
   }
 
   threads(): AsyncGenerator<ThreadSummary> {
