@@ -21,7 +21,7 @@ export class Attempts {
   readonly #sources = new Map<string, AttemptsRow>();
   readonly #changed = new Set<string>();
   #events: Pick<AuditRow, "at" | "event" | "detail">[] = [];
-  #saving = false;
+  #saving: Promise<void> | null = null;
   /** The last turn of each source that has any. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
@@ -56,7 +56,12 @@ export class Attempts {
     if (holder === null) known.failures++;
     if (known.failures === MAX_FAILURES) this.#audit("sign-in.blocked", { remote: source });
     this.#changed.add(source);
-    this.#save();
+    this.#saving ??= this.#save();
+  }
+
+  /** Resolves when all that is known is on disk, or could not be written. */
+  get saved(): Promise<void> {
+    return this.#saving ?? Promise.resolve();
   }
 
   /** Runs attempts of one source one after the other. */
@@ -117,14 +122,12 @@ export class Attempts {
   }
 
   async #save(): Promise<void> {
-    if (this.#saving) return;
-    this.#saving = true;
     try {
       while (this.#changed.size > 0) await this.#write();
     } catch {
       // The store cannot be written now, as on a full disk: the counts stand in memory and go with the next failure.
     } finally {
-      this.#saving = false;
+      this.#saving = null;
     }
   }
 

@@ -10,6 +10,8 @@ const NDJSON = { accept: "application/x-ndjson" };
 /** An end that takes longer than this did not come of the revocation. */
 const SOON_MS = 1000;
 
+type StreamReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
+
 let served: Served;
 let now = Date.now();
 beforeAll(async () => {
@@ -42,7 +44,7 @@ async function revoke(path: string): Promise<void> {
 }
 
 /** Reads to the end, and tells whether that was the whole or a connection that was cut. */
-async function drained(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<"whole" | "cut"> {
+async function drained(reader: StreamReader): Promise<"whole" | "cut"> {
   try {
     while (!(await reader.read()).done);
     return "whole";
@@ -51,7 +53,7 @@ async function drained(reader: ReadableStreamDefaultReader<Uint8Array>): Promise
   }
 }
 
-async function follow(token: MintedToken): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+async function follow(token: MintedToken): Promise<StreamReader> {
   const headers = signed(token, NDJSON);
   const response = await served.tcp("/v1/records?follow=true&after=4000", { headers });
   expect(response.status).toBe(200);
