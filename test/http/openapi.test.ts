@@ -65,16 +65,22 @@ test("what the routes answer is what they document", async () => {
   });
   const token = await app.token(["admin"]);
   const bearer = await app.json<{ id: string; account: string }>("/v1/token", { token });
+  const waiting = await app.json<{ id: string; code: string }>("/v1/devices/pairings", {
+    json: { device: "iPhone" },
+  });
   const bodies: Record<string, unknown> = {
     "POST /v1/records": emission("th_b", "two"),
     "POST /v1/actors": { actor: ALICE, name: "Alice" },
     "POST /v1/tokens": { account: "ci", scopes: ["records:read"], actors: [ALICE], expires_at: null },
     "POST /v1/service-accounts": { name: "web", scopes: ["records:read"], with_token: true },
     "POST /v1/bootstrap-tokens": {},
+    "POST /v1/devices/pairings": { device: "iPad", url: "https://box.example/spl" },
+    "POST /v1/devices/redeem": { code: waiting.code, nonce: "A".repeat(43) },
   };
   for (const route of ROUTES) {
     const path = route.path
       .replace("/tokens/:id", `/tokens/${bearer.id}`)
+      .replace("/pairings/:id", `/pairings/${waiting.id}`)
       .replace(":name", bearer.account)
       .replace(":thread", "th_a")
       .replace(":id", id);
