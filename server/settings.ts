@@ -111,7 +111,8 @@ function readToml(path: string): unknown {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return {};
+    // A home that cannot be one is said by what makes it.
+    if (/^(?:ENOENT|ENOTDIR)$/.test(systemCode(error) ?? "")) return {};
     throw fileError(error, "read", path);
   }
   return parseToml(text, path);

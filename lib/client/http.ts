@@ -136,6 +136,12 @@ function unreachable({ url, socket, from }: Target, cause: unknown): SplError {
   if (fault) {
     return new SplError("unreachable", `cannot reach ${url}: ${fault.reason}`, { hint: fault.hint, cause });
   }
+  if (code === "ECONNRESET" && url.startsWith("http:")) {
+    return new SplError("unreachable", `cannot reach ${url}: it closed the connection without an answer`, {
+      hint: "if it speaks TLS, name it with https://",
+      cause,
+    });
+  }
   const reason =
     code === "ConnectionRefused" || code === "ECONNREFUSED" ? "connection refused" : (code ?? String(cause));
   return new SplError("unreachable", `cannot reach ${url}: ${reason}`, {

@@ -113,12 +113,11 @@ describe("an instance with a certificate", () => {
   });
 
   test("the wrong scheme reaches nobody, and harms nobody", async () => {
-    const plain = await elsewhere(
-      ["status", "--url", `http://localhost:${daemon.port}`],
-      {},
-      new ScratchHome(),
+    const plain = await elsewhere(["status", "--url", `http://localhost:${daemon.port}`]);
+    expect(plain).toEqual(
+      refusal(`cannot reach http://localhost:${daemon.port}: it closed the connection`, 3),
     );
-    expect(plain.status).toBe(3);
+    expect(plain.stderr).toContain("https://");
     await using other = await Box.serving();
     const port = new URL((await other.json<{ url: string }>("status")).url).port;
     const asked = await elsewhere(["status", "--url", `https://127.0.0.1:${port}`]);
