@@ -2,7 +2,9 @@ import { BUNDLE_TYPE, MANIFEST_HEADER, NDJSON_TYPE } from "../api/media.ts";
 import { fromProblem } from "../api/problem.ts";
 import type {
   Actor,
+  AuditEvent,
   BundleVerified,
+  CreatedServiceAccount,
   Device,
   Emission,
   Emitted,
@@ -13,14 +15,19 @@ import type {
   ImportEvent,
   ImportSummary,
   Manifest,
+  MintedToken,
   NewActor,
   NewPairing,
+  NewServiceAccount,
+  NewToken,
   Page,
   Pair,
   Pairing,
   PairingCode,
   Redeem,
   Redeemed,
+  ServiceAccount,
+  ServiceAccountDetail,
   Status,
   ThreadDetail,
   ThreadSummary,
@@ -65,9 +72,61 @@ export class InstanceClient {
     return this.#http.getJson("/v1/federation/pairs");
   }
 
-  /** Who the caller is. */
+  /** The token that signs this client in; a bootstrap token is not used up by it. */
   ownToken(): Promise<Token> {
     return this.#http.getJson("/v1/token");
+  }
+
+  /** Trades the bootstrap token that this client shows for the one with this hash, lowercase hex. */
+  tradeToken(token_sha256: string): Promise<Token> {
+    return this.#http.postJson("/v1/token/trade", { token_sha256 });
+  }
+
+  tokens(): Promise<Token[]> {
+    return this.#http.getJson("/v1/tokens");
+  }
+
+  token(id: string): Promise<Token> {
+    return this.#http.getJson(`/v1/tokens/${encodeURIComponent(id)}`);
+  }
+
+  mintToken(token: NewToken): Promise<MintedToken> {
+    return this.#http.postJson("/v1/tokens", token);
+  }
+
+  mintBootstrap(): Promise<MintedToken> {
+    return this.#http.requestJson("/v1/bootstrap-tokens", { method: "POST" });
+  }
+
+  rotateToken(id: string): Promise<MintedToken> {
+    return this.#http.requestJson(`/v1/tokens/${encodeURIComponent(id)}/rotate`, { method: "POST" });
+  }
+
+  revokeToken(id: string): Promise<Token> {
+    return this.#http.requestJson(`/v1/tokens/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
+  serviceAccounts(): Promise<ServiceAccount[]> {
+    return this.#http.getJson("/v1/service-accounts");
+  }
+
+  serviceAccount(name: string): Promise<ServiceAccountDetail> {
+    return this.#http.getJson(`/v1/service-accounts/${encodeURIComponent(name)}`);
+  }
+
+  createServiceAccount(account: NewServiceAccount): Promise<CreatedServiceAccount> {
+    return this.#http.postJson("/v1/service-accounts", account);
+  }
+
+  /** Takes these scopes from an account; null closes it with all its tokens. */
+  revokeServiceAccount(name: string, scopes: readonly string[] | null): Promise<ServiceAccount> {
+    const path = `/v1/service-accounts/${encodeURIComponent(name)}`;
+    return this.#http.requestJson(path, { method: "DELETE", query: { scopes: scopes?.join() } });
+  }
+
+  /** What happened to the instance, oldest first. @param since ISO 8601: leave out what is older */
+  audit(since: string | undefined): AsyncGenerator<AuditEvent> {
+    return this.#pages("/v1/audit", { since });
   }
 
   devices(): Promise<Device[]> {
@@ -185,9 +244,9 @@ export class InstanceClient {
     });
   }
 
-  async *#pages<T>(path: string): AsyncGenerator<T> {
+  async *#pages<T>(path: string, query: { since?: string | undefined } = {}): AsyncGenerator<T> {
     for (let after: string | undefined; ; ) {
-      const { items, next } = await this.#http.getJson<Page<T>>(path, { after });
+      const { items, next } = await this.#http.getJson<Page<T>>(path, { ...query, after });
       yield* items;
       if (next === null) return;
       after = next;
