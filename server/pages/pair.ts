@@ -16,7 +16,7 @@ export const pairPage = page({
 </form>
 <section id="done" hidden aria-labelledby="done-title">
 <h2 id="done-title" tabindex="-1" class="good">✓ Paired</h2>
-<p>These words must show on the screen that made the code as well:</p>
+<p>The screen that made the code must show the same words. If they differ, end the pairing at once.</p>
 <p class="phrase" id="phrase"></p>
 </section>
 <section id="already" hidden aria-labelledby="already-title">
@@ -29,7 +29,7 @@ export const pairPage = page({
 <dt>Scopes</dt><dd id="scopes"></dd>
 <dt>Instance</dt><dd><code id="instance"></code></dd>
 </dl>
-<p class="quiet">To end it, and whenever the words differ, run <code id="revoke"></code>.</p>
+<p class="quiet">To end the pairing, run <code id="revoke"></code>.</p>
 <button id="forget" type="button" class="plain">Forget it in this browser</button>
 </section>
 <p id="status" class="status" role="status" aria-live="polite"></p>`,

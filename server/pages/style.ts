@@ -43,9 +43,10 @@ button:disabled { opacity: 0.6; cursor: default; }
 .status:empty { display: none; }
 .status.wrong { color: var(--wrong); }
 .good { color: var(--good); }
+section + section { margin-top: 1rem; }
 .phrase {
   padding: 0.75rem; border: 1px solid var(--line); border-radius: 0.5rem; background: var(--back);
-  font-size: 1.375rem; font-weight: 600; text-align: center; overflow-wrap: anywhere;
+  font-size: 1.375rem; font-weight: 600; text-align: center; text-wrap: balance; overflow-wrap: anywhere;
 }
 dl { display: grid; grid-template-columns: auto 1fr; gap: 0.25rem 1rem; margin: 0 0 1rem; }
 dt { color: var(--quiet); }
