@@ -22,18 +22,7 @@ beforeAll(async () => {
   template = new ScratchHome();
   {
     await using filling = await Daemon.start(template);
-    const random = seeded(7);
-    for (let n = 0; n < 7; n++) {
-      const text = Array.from({ length: 90_000 }, () => Math.floor(random() * 2 ** 32).toString(36)).join("");
-      const thread = `th_${n % 2}`;
-      const response = await filling.emit({
-        thread,
-        actor: "did:sync:user:alice",
-        act: "DO",
-        body: { text },
-      });
-      expect(response.status).toBe(201);
-    }
+    await fill(filling, 7);
     await filling.end("SIGTERM");
   }
   home = twinOf(template);
@@ -45,6 +34,16 @@ afterAll(async () => {
   home[Symbol.dispose]();
   template[Symbol.dispose]();
 });
+
+/** Emits so many records of some 560 kB each. */
+async function fill(filling: Daemon, records: number): Promise<void> {
+  const random = seeded(7);
+  for (let n = 0; n < records; n++) {
+    const text = Array.from({ length: 90_000 }, () => Math.floor(random() * 2 ** 32).toString(36)).join("");
+    const emission = { thread: `th_${n % 2}`, actor: "did:sync:user:alice", act: "DO", body: { text } };
+    expect((await filling.emit(emission)).status).toBe(201);
+  }
+}
 
 /** `spl export` to a file in a folder of its own, under strace with these options. */
 async function exportUnder(
@@ -131,3 +130,29 @@ test("the daemon is killed while the file is on its way: one line, status 3, no 
   });
   expect(killed).toBeGreaterThan(2);
 });
+
+test("downloads end while the daemon makes their next part: their places are free, and a stop is quick", async () => {
+  using own = twinOf(template);
+  await using busy = await Daemon.start(own);
+  await fill(busy, 20);
+  const begin = async () => {
+    const since = performance.now();
+    // gzip takes longer to make than to send: the daemon does not wait for the reader.
+    let response = await busy.fetch("/v1/export?compression=gz");
+    while (response.status === 503 && performance.now() - since < 2000) {
+      response = await busy.fetch("/v1/export?compression=gz");
+    }
+    expect(response.status).toBe(200);
+    const reader = response.body!.getReader();
+    for (let size = 0; size < 2_000_000; ) size += (await reader.read()).value!.length;
+    return reader;
+  };
+  for (let n = 0; n < 5; n++) await (await begin()).cancel();
+  const reader = await begin();
+  const ended = busy.end("SIGTERM");
+  const rest = async () => {
+    while (!(await reader.read()).done);
+  };
+  await expect(rest()).rejects.toThrow();
+  expect(await ended).toBe(0);
+}, 20_000);

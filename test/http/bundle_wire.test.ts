@@ -77,6 +77,14 @@ test("a sender that waits learns that the other side is gone", async () => {
   await expect(sending).rejects.toThrow("gone");
 });
 
+test("a sender that has room learns with its next bytes that the other side is gone", async () => {
+  using channel = connected();
+  await channel.sender.send(new Uint8Array(MIB));
+  channel.sender.taken(MIB);
+  channel.sender.fail(new Error("gone"));
+  await expect(channel.sender.send(new Uint8Array(MIB))).rejects.toThrow("gone");
+});
+
 test("a reader meets an error at once, before what is still queued", async () => {
   using channel = connected();
   channel.receiver.push(new Uint8Array(10));
