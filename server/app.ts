@@ -44,7 +44,8 @@ export function makeApp(ctx: AppContext): App {
     response = withCors(request, response, ctx.hosts);
     response.headers.set("cache-control", "no-store");
     response.headers.set("x-content-type-options", "nosniff");
-    if (request.method !== "GET" || response.status >= 400) {
+    // A flood of guesses must not fill the disk; the audit table tells of it once.
+    if ((request.method !== "GET" || response.status >= 400) && response.status !== 429) {
       const ms = Math.round(performance.now() - started);
       ctx.log("request", { ...loggable(request), status: response.status, ms, account, remote: peer.remote });
     }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { utf8 } from "../../lib/base/bytes.ts";
 import { initInstance } from "../../lib/instance/instance.ts";
@@ -248,7 +248,7 @@ for (const { what, request, type, block, status, code } of ENDLESS) {
 }
 
 test("heads without end and connections that say nothing keep nobody out", async () => {
-  const before = residentMiB();
+  const before = daemon.residentMiB;
   using many = new DisposableStack();
   for (let n = 0; n < 200; n++) {
     const client = many.use(new Raw("tcp"));
@@ -262,7 +262,7 @@ test("heads without end and connections that say nothing keep nobody out", async
   }
   const answer = await daemon.fetch("/health");
   expect(answer.status).toBe(200);
-  expect(residentMiB() - before).toBeLessThan(64);
+  expect(daemon.residentMiB - before).toBeLessThan(64);
 });
 
 test("followers that die or never read do not disturb those who write", async () => {
@@ -280,8 +280,3 @@ test("followers that die or never read do not disturb those who write", async ()
   }
   expect((await daemon.fetch("/health")).status).toBe(200);
 });
-
-function residentMiB(): number {
-  const status = readFileSync(`/proc/${daemon.pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) / 1024;
-}

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { type HomePaths, homePaths } from "../../lib/base/home.ts";
 import { type ScratchHome, splBinary } from "./spl.ts";
 
@@ -44,17 +45,30 @@ export class Daemon implements AsyncDisposable {
     return fetch(`http://localhost${path}`, { ...init, unix: this.paths.socket });
   }
 
+  /** A request over TCP, from this machine. */
+  tcp(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.port}${path}`, init);
+  }
+
+  /** A request with a JSON body over its Unix socket. */
+  post(path: string, body: object): Promise<Response> {
+    const headers = { "content-type": "application/json" };
+    return this.fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  /** The memory that it uses now, in MiB. */
+  get residentMiB(): number {
+    const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) / 1024;
+  }
+
   async json<T = Record<string, unknown>>(path: string): Promise<T> {
     return (await (await this.fetch(path)).json()) as T;
   }
 
   /** Emits one record. */
   emit(emission: object): Promise<Response> {
-    return this.fetch("/v1/records", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(emission),
-    });
+    return this.post("/v1/records", emission);
   }
 
   get running(): boolean {
