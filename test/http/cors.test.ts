@@ -58,6 +58,7 @@ describe("an allowed origin", () => {
       [await call("/v1/status", CONSOLE, { method: "OPTIONS" }), 405],
       [await call("/v1/records", CONSOLE, { method: "POST", body: "{}" }), 415],
       [await call("/v1/threads/th_none", CONSOLE), 404],
+      [await call("/v1/tokens/tok_000000000000", CONSOLE, { method: "DELETE" }), 404],
     ];
     for (const [answer, status] of answers) {
       expect(answer.status).toBe(status);
@@ -105,7 +106,7 @@ describe("any other origin", () => {
         await call("/health", origin),
         await preflight("/v1/records", origin),
         await call("/v1/tokens", origin, { method: "POST", body: "{}" }),
-        await call("/v1/threads/th_x", origin, { method: "DELETE" }),
+        await call("/v1/tokens/tok_000000000000", origin, { method: "DELETE" }),
       ]) {
         expect([origin, answer.status]).toEqual([origin, 403]);
         expect(corsOf(answer)).toEqual([]);
