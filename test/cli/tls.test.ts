@@ -126,6 +126,28 @@ describe("an instance with a certificate", () => {
     expect((await daemon.fetch("/health")).status).toBe(200);
   });
 
+  test("who talks nonsense or never finishes the handshake keeps nobody out", async () => {
+    const closed: Promise<void>[] = [];
+    const open: Bun.Socket[] = [];
+    for (let i = 0; i < 100; i++) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      // A ClientHello that announces 512 bytes and stops; every second one is no TLS at all.
+      const bytes = i % 2 ? "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" : "\x16\x03\x01\x02\x00\x01";
+      const socket = await Bun.connect({
+        hostname: "127.0.0.1",
+        port: daemon.port,
+        socket: { data: () => undefined, close: () => resolve(), error: () => resolve() },
+      });
+      socket.write(Buffer.from(bytes, "latin1"));
+      if (i % 2) closed.push(promise);
+      open.push(socket);
+    }
+    await Promise.all(closed);
+    expect((await elsewhere(["status", "--url", url], { SPL_TOKEN: token })).status).toBe(0);
+    for (const socket of open) socket.terminate();
+    expect((await elsewhere(["status", "--url", url], { SPL_TOKEN: token })).status).toBe(0);
+  });
+
   test("speaks TLS 1.2 and 1.3, and nothing older", async () => {
     const connect = (version: string) =>
       runCommand(
