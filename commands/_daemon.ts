@@ -9,6 +9,7 @@ import { selfCommand } from "../lib/base/runtime.ts";
 import { InstanceClient } from "../lib/client/instance_client.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
+import { stayingEnv } from "./_bootstrap.ts";
 import type { Context } from "./_kit.ts";
 
 /** How long a daemon may take to answer, and to end: it may be in the middle of a large commit. */
@@ -31,8 +32,7 @@ export async function startDaemon(home: string, flags: string[], env: Context["e
     const child = Bun.spawn([...selfCommand(), "serve", ...flags, "--output", "json"], {
       // Not the folder it was started in, which would keep that one from being unmounted.
       cwd: "/",
-      // Secrets of the shell that starts it are none of a process that stays.
-      env: { ...env, SYNCROPEL_HOME: home, SPL_TOKEN: undefined, SPL_PASSPHRASE: undefined },
+      env: { ...stayingEnv(env), SYNCROPEL_HOME: home },
       stdio: ["ignore", "ignore", log ?? "ignore"],
       detached: true,
     });

@@ -55,8 +55,30 @@ export const COMMANDS: readonly Section[] = [
     },
   },
   {
-    title: "Let others in",
+    title: "Sign in, and let others in",
     commands: {
+      token: {
+        summary: "Tokens: the one that signs this machine in, and those of an instance",
+        verbs: {
+          save: () => import("./token/save.ts"),
+          forget: () => import("./token/forget.ts"),
+          "show-source": () => import("./token/show-source.ts"),
+          create: () => import("./token/create.ts"),
+          list: () => import("./token/list.ts"),
+          info: () => import("./token/info.ts"),
+          rotate: () => import("./token/rotate.ts"),
+          revoke: () => import("./token/revoke.ts"),
+        },
+      },
+      "service-account": {
+        summary: "Who may call over the network",
+        verbs: {
+          create: () => import("./service-account/create.ts"),
+          list: () => import("./service-account/list.ts"),
+          describe: () => import("./service-account/describe.ts"),
+          revoke: () => import("./service-account/revoke.ts"),
+        },
+      },
       pair: () => import("./pair.ts"),
       device: {
         summary: "Devices that were let in",
@@ -65,6 +87,7 @@ export const COMMANDS: readonly Section[] = [
           revoke: () => import("./device/revoke.ts"),
         },
       },
+      audit: () => import("./audit.ts"),
     },
   },
   {

@@ -4,6 +4,7 @@ import { defaultHome, homePaths } from "../lib/base/home.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 import { checkInstanceName } from "../lib/identity/did.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
+import { bootstrapHash, leaveBootstrapBehind } from "./_bootstrap.ts";
 import { startDaemon, stopDaemon } from "./_daemon.ts";
 import { type ArgValues, type Context, defineSpl, printResult, runAlone } from "./_kit.ts";
 
@@ -44,7 +45,7 @@ const command = defineSpl({
   name: "serve",
   summary: "Run the instance of this home; make it first if there is none",
   description:
-    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts and allowed_origins.",
+    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts and\nallowed_origins. SPL_BOOTSTRAP_TOKEN names a bootstrap token, or its SHA-256, for a hosted instance: it works\nonce, within an hour of the start that first named it.",
   args: {
     daemon: { type: "boolean", description: "run in the background; return once it answers" },
     stop: { type: "boolean", description: "end the daemon of this home; nothing to do is no error" },
@@ -69,12 +70,14 @@ const command = defineSpl({
 
 async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
   const port = check(args);
+  const bootstrap = bootstrapHash(ctx.env);
+  leaveBootstrapBehind(["serve", ...flagsOf(args), "--output", ctx.output], ctx.env);
   // Asked for before anything is opened, so that an early signal ends it in order as well.
   const { signal } = ctx;
   await warn(ctx, args);
   const { serve } = await import("../server/serve.ts");
   const echo = ctx.output === "text" ? await watcher() : {};
-  const running = await serve({ ...args, ...echo, port, home: defaultHome(ctx.env) });
+  const running = await serve({ ...args, ...echo, port, bootstrap, home: defaultHome(ctx.env) });
   try {
     const { stop: _, ...facts } = running;
     await printResult(ctx, facts, () => describe(facts));
@@ -87,6 +90,7 @@ async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
 /** Runs the instance in the background. */
 export async function start(ctx: Context, args: ServeArgs): Promise<void> {
   check(args);
+  bootstrapHash(ctx.env);
   await warn(ctx, args);
   const { url, instance_did, pid, home } = await startDaemon(defaultHome(ctx.env), flagsOf(args), ctx.env);
   const facts = { url, instance_did, pid, home };

@@ -8,6 +8,7 @@ import { exists } from "../lib/base/exists.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
 import { Attempts } from "../lib/instance/attempts.ts";
+import { seedBootstrap } from "../lib/instance/bootstrap.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
@@ -34,6 +35,8 @@ export interface ServeOptions extends SettingFlags {
   isolated?: boolean;
   /** The DID's name part, if the instance is made now. */
   name?: string | undefined;
+  /** SHA-256 of a bootstrap token that the instance is to accept, unless it knew it before. */
+  bootstrap?: Uint8Array | null;
   ports?: Partial<Ports>;
   /** Hears what goes to the log. */
   echo?: Echo;
@@ -153,7 +156,7 @@ function readLiving(path: string): DaemonInfo | null {
   }
 }
 
-async function openInstance({ home, name, ports }: ServeOptions): Promise<Instance> {
+async function openInstance({ home, name, bootstrap, ports }: ServeOptions): Promise<Instance> {
   if (!exists(homePaths(home).db)) await initInstance(home, name, ports);
   const instance = await Instance.open(home, ports, { ownsLog: true });
   try {
@@ -164,6 +167,7 @@ async function openInstance({ home, name, ports }: ServeOptions): Promise<Instan
       });
     }
     await instance.mend();
+    if (bootstrap) await seedBootstrap(instance, bootstrap);
     return instance;
   } catch (error) {
     await instance.close();

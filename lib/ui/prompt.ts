@@ -32,13 +32,25 @@ export async function promptPassphrase(
   label: string,
   { interactive, twice, hint }: Asking & { twice: boolean; hint: string },
 ): Promise<string> {
-  if (!interactive) throw new SplError("usage", `${label} is needed, and there is no terminal`, { hint });
-  const passphrase = await ask(`${label}: `, true);
+  const passphrase = await promptSecret(label, { interactive, hint });
   if (passphrase === "") throw new SplError("usage", "the passphrase is empty");
   if (twice && (await ask(`${label}, once more: `, true)) !== passphrase) {
     throw new SplError("usage", "the two passphrases differ");
   }
   return passphrase;
+}
+
+/**
+ * Asks for a secret on the terminal; what is typed is not shown.
+ * @param options.hint what to type where nobody can be asked
+ * @throws SplError usage where nobody can be asked
+ */
+export async function promptSecret(
+  label: string,
+  { interactive, hint }: Asking & { hint: string },
+): Promise<string> {
+  if (!interactive) throw new SplError("usage", `${label} is needed, and there is no terminal`, { hint });
+  return ask(`${label}: `, true);
 }
 
 /** One line from standard input, which is a terminal; the question goes to standard error, which is one too. */
