@@ -27,7 +27,8 @@ export class Sessions {
     // The home's owner signs in with nothing that could be revoked.
     if (grant.token !== null) {
       this.#open.set(controller, grant);
-      this.#timer ??= setInterval(() => this.sweep().catch(() => undefined), SWEEP_MS);
+      // A sweep that fails, as while the store is closed, leaves the work to the next.
+      this.#timer ??= setInterval(() => this.sweep().catch(() => undefined), SWEEP_MS).unref();
     }
     return { signal: controller.signal, [Symbol.dispose]: () => this.#close(controller) };
   }

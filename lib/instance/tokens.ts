@@ -148,6 +148,15 @@ export function listTokens(instance: Instance): Promise<TokenView[]> {
   });
 }
 
+/** The token that a caller signed in with. @throws SplError not_found */
+export function ownToken(instance: Instance, { hash }: Token): Promise<TokenView> {
+  return instance.store.read(async (reader) => {
+    const found = await reader.token(hash);
+    if (found) return describeToken(found.token, found.account, instance.ports.clock());
+    throw new SplError("not_found", "the token is unknown here");
+  });
+}
+
 /** @throws SplError not_found */
 export function tokenInfo(instance: Instance, id: string): Promise<TokenView> {
   return instance.store.read(async (reader) => {

@@ -7,9 +7,9 @@ import { mintBootstrap, tradeBootstrap } from "../../lib/instance/bootstrap.ts";
 import {
   listTokens,
   mintToken,
+  ownToken,
   revokeToken,
   rotateToken,
-  tokenId,
   tokenInfo,
 } from "../../lib/instance/tokens.ts";
 import { json } from "../answer.ts";
@@ -31,7 +31,7 @@ export const tokenRoutes: Route[] = [
       if (grant.token === null) {
         throw new SplError("not_found", "no token signs this request in: the home's owner needs none");
       }
-      return json(await tokenInfo(ctx.instance, tokenId(grant.token.hash)));
+      return json(await ownToken(ctx.instance, grant.token));
     },
   }),
   route({
