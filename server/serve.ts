@@ -82,6 +82,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     rmSync(paths.daemon, { force: true });
     const stopping = new AbortController();
     const attempts = await Attempts.load(instance);
+    undo.defer(() => attempts.saved);
     const ctx = makeContext(instance, attempts, settings, options, stopping.signal);
     const app = makeApp(ctx);
     ready.resolve(app);

@@ -8,6 +8,8 @@ export const MAX_FAILURES = 20;
 const WINDOW_MS = 10 * 60 * 1000;
 /** Sources that are remembered: what a crowd of addresses costs in memory. */
 const MAX_SOURCES = 4096;
+/** Between two writes: each makes the store wait for the disk, and a flood would ask for one at every guess. */
+const PAUSE_MS = 100;
 
 /** The account of a token that is good no longer, and why. */
 export type Holder = Record<"account" | "state", string>;
@@ -96,8 +98,9 @@ export class Attempts {
 
   /** The oldest of those that need not wait, else the oldest. */
   #leastMissed(): string {
-    const sources = [...this.#sources.keys()];
-    return sources.find((source) => this.#blockedUntil(source) === null) ?? sources[0]!;
+    const sources = this.#sources;
+    const [oldest] = sources.keys();
+    return sources.keys().find((source) => this.#blockedUntil(source) === null) ?? oldest!;
   }
 
   #blockedUntil(source: string): number | null {
@@ -123,7 +126,7 @@ export class Attempts {
 
   async #save(): Promise<void> {
     try {
-      while (this.#changed.size > 0) await this.#write();
+      for (; this.#changed.size > 0; await Bun.sleep(PAUSE_MS)) await this.#write();
     } catch {
       // The store cannot be written now, as on a full disk: the counts stand in memory and go with the next failure.
     } finally {

@@ -81,6 +81,20 @@ test("10,000 wrong tokens and 10,000 wrong trades cost nothing that lasts, and k
   expect(statSync(daemon.paths.db).size).toBeLessThan(1024 * 1024);
 });
 
+test("a crowd of addresses costs no more, and does not free the one that waits", async () => {
+  await counted(30, () => daemon.tcp("/v1/status", { headers: WRONG }));
+  const before = daemon.residentMiB;
+  const counts = await counted(GUESSES, (i) => {
+    const address = `2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::1`;
+    return daemon.tcp("/v1/status", { headers: { ...WRONG, "x-forwarded-for": address } });
+  });
+  expect(counts).toEqual({ 401: GUESSES });
+  expect(daemon.residentMiB - before).toBeLessThan(GROWTH_MIB);
+  expect(statSync(daemon.paths.db).size).toBeLessThan(4 * 1024 * 1024);
+  expect((await answered(daemon.tcp("/v1/status", { headers: WRONG }))).status).toBe(429);
+  expect((await answered(signedIn())).status).toBe(200);
+});
+
 test("who has to wait still has to after a restart, even one by SIGKILL", async () => {
   await counted(30, () => daemon.tcp("/v1/status", { headers: WRONG }));
   await untilKept();
@@ -142,8 +156,8 @@ test("of fifty who bootstrap at once one gets the account, and after a bootstrap
   const bootstrap = { bootstrap: true, with_token: true };
   for (const seeded of [false, true]) {
     using fresh = new ScratchHome();
-    await using other = await Daemon.start(fresh);
-    if (seeded) expect((await other.post("/v1/bootstrap-tokens", {})).status).toBe(201);
+    const env = { SPL_BOOTSTRAP_TOKEN: "spl_chosen-by-the-hoster" };
+    await using other = await Daemon.start(fresh, seeded ? { env } : {});
     const counts = await counted(50, () => other.post("/v1/service-accounts", bootstrap));
     expect(counts).toEqual(seeded ? { 409: 50 } : { 201: 1, 409: 49 });
     await other.end("SIGTERM");
