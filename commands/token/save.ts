@@ -23,7 +23,7 @@ const command = defineSpl({
     ...targetArgs,
   },
   examples: [
-    "SPL_SERVE_URL=https://myteam.syncropel.com spl token save <your-bootstrap-token>",
+    "spl token save spl_boot_…",
     "spl token save --url https://box.example.com:9100",
     "spl token save - < token.txt",
   ],
