@@ -2,6 +2,7 @@ import { constantTimeEqual, utf8 } from "../base/bytes.ts";
 import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
+import { shellWord } from "../base/text.ts";
 import { codeId, MAX_TRIES, makeCode, PAIRING_MS, readCode } from "../pairing/code.ts";
 import type { Pairing, Reader, Writer } from "../store/types.ts";
 import { addAccount, freeName } from "./accounts.ts";
@@ -219,9 +220,4 @@ function spentError({ account }: Pairing): SplError {
     account === null ? "the code has expired" : "the code has been used already",
     { hint: "make another where it came from, with spl pair --device NAME" },
   );
-}
-
-/** As a shell takes it for one word. */
-function shellWord(text: string): string {
-  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -9,7 +9,7 @@ const PLAIN = "\x1b[0m";
 /**
  * A QR code for a terminal, two modules a character, each line ended by a line feed.
  * @param coloured black on white whatever the terminal's colours are; else light modules are drawn, as it fits a dark
- * terminal, and scanners read it reversed on a light one
+ * terminal (on a light one it is reversed, which most phones read)
  */
 export function renderQr(text: string, coloured: boolean): string {
   const { data, size } = encode(text, { ecc: "L", border: QUIET });

@@ -35,6 +35,11 @@ async function state(device: string): Promise<string> {
   return (await host.json<Device[]>("device", "list")).find((row) => row.device === device)!.state;
 }
 
+/** Resolves once the note of the device's first call is written; an answer does not wait for it. */
+async function connected(device: string): Promise<void> {
+  while ((await state(device)) !== "connected");
+}
+
 /** `spl` while it runs, with what it has said so far. */
 class Running implements Disposable {
   shown = "";
@@ -115,7 +120,7 @@ describe("a machine is let in", () => {
     for (const text of [shown, JSON.stringify(accepted)]) expect(text).not.toContain(token.slice(-20));
 
     await other.ok("intend", "from the laptop", "--thread", "th_a", "--url", accepted.url);
-    expect(await state("laptop")).toBe("connected");
+    await connected("laptop");
     expect(await host.ok("device", "revoke", "laptop")).toBe(
       "✓ laptop is revoked\n  account:  device-laptop\n",
     );
@@ -135,6 +140,21 @@ describe("a machine is let in", () => {
     const two = await pair();
     await second.ok("pair", "--accept", two.code.replaceAll("-", " "));
     expect(await second.ok("thread", "list")).toContain("th_a");
+  });
+
+  test("from a machine that is let in itself, as the journey does with a hosted instance", async () => {
+    const { url } = await host.json<{ url: string }>("status");
+    await using laptop = new Box();
+    await laptop.ok("pair", "--accept", (await pair("--scopes", "admin")).link);
+    laptop.home.env.SPL_SERVE_URL = url;
+    const advertised = "https://myteam.example.com:9100";
+    const flags = ["--device", "office", "--url", advertised, "--scopes", "records:write"];
+    const { link, code } = await laptop.json<PairingCode>("pair", ...flags);
+    expect(link).toBe(`${advertised}/pair#${code}`);
+    await using office = new Box();
+    await office.ok("pair", "--accept", code, "--url", url);
+    await connected("office");
+    expect(await laptop.ok("device", "revoke", "office", "--yes")).toContain("✓ office is revoked");
   });
 
   test("under the default scopes of its name", async () => {
@@ -262,7 +282,7 @@ describe("on a terminal", () => {
     expect(shown).toContain("the code stays valid until it expires; spl device list shows patience");
     await using other = new Box();
     await other.ok("pair", "--accept", link);
-    expect(await state("patience")).toBe("connected");
+    await connected("patience");
   });
 });
 

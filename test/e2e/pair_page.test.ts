@@ -30,6 +30,11 @@ async function state(device: string): Promise<string> {
   return (await host.json<Device[]>("device", "list")).find((row) => row.device === device)!.state;
 }
 
+/** Resolves once the note of the device's first call is written; an answer does not wait for it. */
+async function connected(device: string): Promise<void> {
+  while ((await state(device)) !== "connected");
+}
+
 /** A page at `url` in a profile of its own. Nothing it does may make the browser complain. */
 async function withPage(
   url: string,
@@ -83,7 +88,7 @@ test("the link brings the code, the button redeems it, both ends show the same w
     const credential = await stored(page);
     expect(credential).toMatchObject({ device, account: `device-${device}`, instance_did });
     expect(text).not.toContain(credential.token);
-    expect(await state(device)).toBe("connected");
+    await connected(device);
     expect(await page.context().cookies()).toEqual([]);
   });
 });
@@ -102,7 +107,7 @@ test("a code can be typed, and a link pasted, on a phone in the dark", async () 
         await page.keyboard.type(text);
         await page.getByRole("button", { name: "Pair this browser" }).tap();
         await paired(page);
-        expect(await state(device)).toBe("connected");
+        await connected(device);
         expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
       },
       { ...PHONE, colorScheme: "dark" },
@@ -149,7 +154,7 @@ test("a wrong, an unknown and a used code are told in the words of the problem, 
     await pressed(page);
     await paired(page);
   });
-  expect(await state(device)).toBe("connected");
+  await connected(device);
   await withPage(`${url}/pair#${code}`, async (page) => {
     await pressed(page);
     await page.getByRole("status").getByText("The code has been used already.").waitFor();
@@ -175,7 +180,7 @@ test("a browser that is paired says so and uses up nothing; one whose device was
     await page.getByLabel("Code").fill(second.code);
     await pressed(page);
     await paired(page);
-    expect(await state(second.device)).toBe("connected");
+    await connected(second.device);
 
     await page.getByRole("button", { name: "Forget it in this browser" }).click();
     await page.getByLabel("Code").waitFor();
@@ -198,6 +203,22 @@ test("a browser that keeps nothing is told before the code is used", async () =>
   await page.context().close();
 });
 
+test("a device that is paired stays so when its first call fails, and its page says both", async () => {
+  const { link, device } = await pair();
+  const { page } = await freshPage(browser);
+  await page.route("**/v1/token", (route) => route.abort());
+  await page.goto(link);
+  await pressed(page);
+  await paired(page);
+  await page.getByRole("status").getByText("The instance cannot be reached").waitFor();
+  expect(await state(device)).toBe("redeemed");
+  await page.unroute("**/v1/token");
+  await page.reload();
+  await page.getByRole("heading", { name: "This browser is paired already" }).waitFor();
+  await connected(device);
+  await page.context().close();
+});
+
 test("an instance that cannot be reached is told in words, and the code can be tried again", async () => {
   const { link, device } = await pair();
   const { page } = await freshPage(browser);
@@ -208,7 +229,7 @@ test("an instance that cannot be reached is told in words, and the code can be t
   await page.context().setOffline(false);
   await pressed(page);
   await paired(page);
-  expect(await state(device)).toBe("connected");
+  await connected(device);
   await page.context().close();
 });
 
@@ -223,7 +244,10 @@ test("it works on plain http under another name than localhost, where a browser 
     await pressed(page);
     await paired(page);
     expect(complaints).toEqual([]);
-    expect((await lan.json<Device[]>("device", "list"))[0]).toMatchObject({ device, state: "connected" });
+    expect((await lan.json<Device[]>("device", "list"))[0]).toMatchObject({
+      device,
+      account: `device-${device}`,
+    });
   } finally {
     await lanBrowser.close();
   }

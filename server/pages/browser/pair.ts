@@ -1,5 +1,6 @@
 import type { Redeemed } from "../../../lib/api/wire.ts";
 import { nobleSha256 } from "../../../lib/base/sha256.noble.ts";
+import { shellWord } from "../../../lib/base/text.ts";
 import { NONCE_BYTES, readPairing } from "../../../lib/pairing/code.ts";
 import { pairingPhrase } from "../../../lib/pairing/phrase.ts";
 import { call, Refusal } from "./api.ts";
@@ -63,10 +64,10 @@ async function redeem(): Promise<void> {
   const redeemed = await call<Redeemed>("v1/devices/redeem", { json: { code, nonce } });
   saveCredential(redeemed);
   element("phrase").textContent = pairingPhrase(code, nonce, nobleSha256);
-  // The other end reports success after this call.
-  await call("v1/token", { token: redeemed.token });
   busy(false);
   showDevice("done", redeemed);
+  // The other end reports success after this call.
+  await call("v1/token", { token: redeemed.token });
 }
 
 /** A browser that is paired already uses up no code; one whose device was revoked begins anew. */
@@ -112,7 +113,7 @@ function showDevice(section: "done" | "already", { device, scopes, instance_did 
   element("device").textContent = device;
   element("scopes").textContent = scopes.join(", ");
   element("instance").textContent = instance_did;
-  element("revoke").textContent = `spl device revoke ${/^[\w.-]+$/.test(device) ? device : `'${device}'`}`;
+  element("revoke").textContent = `spl device revoke ${shellWord(device)}`;
   // A screen reader goes on from here.
   element(`${section}-title`).focus();
 }
