@@ -25,7 +25,7 @@ const command = defineSpl({
   examples: [
     "spl token save spl_boot_…",
     "spl token save --url https://box.example.com:9100",
-    "spl token save - < token.txt",
+    'printf %s "$TOKEN" | spl token save -',
   ],
   run: async (ctx, { token, url }) => {
     const address = resolveAddress({ url }, ctx.env);
@@ -47,9 +47,12 @@ const command = defineSpl({
 
 async function readToken(ctx: Context, given: string | undefined): Promise<string> {
   if (given !== undefined && given !== "-") return given;
-  if (given === "-" && !ctx.interactive) return (await readInput()).trim();
   const hint = "type 'spl token save TOKEN', or 'spl token save -' with the token on standard input";
-  return (await promptSecret("Token", { interactive: ctx.interactive, hint })).trim();
+  const { interactive } = ctx;
+  const told = given === "-" && !interactive ? readInput() : promptSecret("Token", { interactive, hint });
+  const token = (await told).trim();
+  if (token === "") throw new SplError("usage", "no token came", { hint });
+  return token;
 }
 
 async function readInput(): Promise<string> {

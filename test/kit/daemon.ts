@@ -10,6 +10,8 @@ export interface DaemonOptions {
   under?: readonly string[];
   env?: Record<string, string>;
   flags?: readonly string[];
+  /** Any free one by default. */
+  port?: number;
 }
 
 /** `spl serve` as a process in the hands of a test. It is killed at the end of its scope. */
@@ -95,9 +97,9 @@ export class Daemon implements AsyncDisposable {
 /** `spl serve` that may or may not come up. */
 export function spawnDaemon(
   home: ScratchHome,
-  { under = [], env = {}, flags = [] }: DaemonOptions = {},
+  { under = [], env = {}, flags = [], port = 0 }: DaemonOptions = {},
 ): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-  const serve = [splBinary(), "serve", "--isolated", "--port", "0", "--output", "json", ...flags];
+  const serve = [splBinary(), "serve", "--isolated", "--port", `${port}`, "--output", "json", ...flags];
   return Bun.spawn([...under, ...serve], {
     cwd: home.path,
     env: { ...home.env, ...env },
