@@ -24,7 +24,7 @@ export function streamed(
       start(controller) {
         session.signal.addEventListener("abort", () => {
           controller.error();
-          chunks.return?.();
+          chunks.return?.().catch(() => undefined);
         });
       },
       async pull(controller) {

@@ -128,6 +128,26 @@ test("an upload that loses its token is refused while it is under way, and nothi
   expect((await served.unix("/v1/threads/th_cut")).status).toBe(404);
 });
 
+test("a batch that loses its token ends after what is stored, and the instance goes on", async () => {
+  const token = await minted("batch", ["records:write"]);
+  const pipe = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = pipe.writable.getWriter();
+  const headers = signed(token, { ...NDJSON, "content-type": NDJSON.accept });
+  const answer = served.tcp("/v1/records", { method: "POST", headers, body: pipe.readable });
+  await writer.write(new TextEncoder().encode(ndjsonOf([emission("th_batch", "stored")])));
+  const response = await answer;
+  const reader = response.body!.getReader();
+  expect(new TextDecoder().decode((await reader.read()).value)).toContain('"thread":"th_batch"');
+  await revoke(`/v1/tokens/${token.id}`);
+  expect(await ms(drained(reader))).toBeLessThan(SOON_MS);
+  await writer
+    .write(new TextEncoder().encode(ndjsonOf([emission("th_batch", "late")])))
+    .catch(() => undefined);
+  await writer.abort().catch(() => undefined);
+  const thread = await served.unix("/v1/threads/th_batch");
+  expect(await thread.json()).toMatchObject({ records: 1 });
+});
+
 /** Waits until a request with this token has come in: its first use is written down. */
 async function used({ id }: MintedToken): Promise<void> {
   for (;;) {
