@@ -110,24 +110,30 @@ export async function knownDevices(instance: Instance, reader: Reader): Promise<
     devices.all().map((entry) => [entry.device, { ...entry, pairing: null } as KnownDevice]),
   );
   for (const pairing of await reader.pairings()) {
-    const { entry, terms } = await beginningOf(reader, pairing);
-    const revoked = entry.signer === did && devices.isRevoked(terms.device, entry.clock);
-    known.set(terms.device, { ...terms, id: entry.id, revoked, pairing });
+    const origin = await originOf(reader, pairing);
+    if (!origin) continue;
+    const { entry, terms } = origin;
+    const revoked = entry?.signer === did && devices.isRevoked(terms.device, entry.clock);
+    known.set(terms.device, { ...terms, id: pairing.device, revoked, pairing });
   }
   return known;
 }
 
-/** The record behind a pairing, and what it says. */
-export async function beginningOf(
+/**
+ * The record behind a pairing, and what it says; null when it is gone, as after a rollback. A device that is in stays
+ * in, under what its account says.
+ */
+export async function originOf(
   reader: Reader,
   pairing: Pairing,
-): Promise<{ entry: Entry; terms: DeviceTerms }> {
+): Promise<{ entry: Entry | null; terms: DeviceTerms } | null> {
   const entry = await reader.record(pairing.device);
   const terms = entry && readTerms(foldInput(entry).body);
   if (terms) return { entry, terms };
-  throw new SplError("store_damaged", `the record ${pairing.device} of a pairing is missing`, {
-    hint: "spl doctor looks for more",
-  });
+  const account = pairing.account === null ? null : await reader.account(pairing.account);
+  if (!account) return null;
+  const { description: device, scopes, actors } = account;
+  return { entry: null, terms: { device, scopes, actors } };
 }
 
 export async function deviceView(

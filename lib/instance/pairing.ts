@@ -6,14 +6,7 @@ import { shellWord } from "../base/text.ts";
 import { codeId, MAX_TRIES, makeCode, PAIRING_MS, readCode } from "../pairing/code.ts";
 import type { Pairing, Reader, Writer } from "../store/types.ts";
 import { addAccount, freeName } from "./accounts.ts";
-import {
-  beginningOf,
-  deviceView,
-  knownDevices,
-  type PairingState,
-  recordDevice,
-  stateOf,
-} from "./devices.ts";
+import { deviceView, knownDevices, originOf, type PairingState, recordDevice, stateOf } from "./devices.ts";
 import type { Instance } from "./instance.ts";
 import { type Caller, parseScopes, requireWithin, type Scope } from "./scopes.ts";
 import { mint } from "./tokens.ts";
@@ -124,17 +117,17 @@ async function freeCode({ ports }: Instance, reader: Reader): Promise<string> {
 export function pairingView(instance: Instance, id: string): Promise<PairingView> {
   return instance.store.read(async (reader) => {
     const pairing = await reader.pairing(id);
-    if (!pairing) {
+    const origin = pairing && (await originOf(reader, pairing));
+    if (!origin) {
       throw new SplError("not_found", `there is no pairing ${id}`, {
         hint: "it may have been replaced by another of the same name; spl device list shows all",
       });
     }
-    const { terms } = await beginningOf(reader, pairing);
     const account = pairing.account === null ? null : await reader.account(pairing.account);
     const tokens = account ? await reader.tokens(account.name) : [];
     return {
       id,
-      device: terms.device,
+      device: origin.terms.device,
       state: stateOf(pairing, account, tokens, instance.ports.clock()),
       expires_at: isoTime(pairing.expiresAt),
       nonce: pairing.nonce,
@@ -175,8 +168,8 @@ async function countWrong(instance: Instance, writer: Writer, pairing: Pairing):
   const tries = pairing.tries + 1;
   await writer.putPairing({ ...pairing, tries });
   if (tries < MAX_TRIES) return;
-  const { terms } = await beginningOf(writer, pairing);
-  await writer.addAudit(instance.ports.clock(), "device.refuse", { device: terms.device, tries });
+  const device = (await originOf(writer, pairing))?.terms.device ?? null;
+  await writer.addAudit(instance.ports.clock(), "device.refuse", { device, tries });
 }
 
 async function admit(
@@ -184,9 +177,10 @@ async function admit(
   writer: Writer,
   pairing: Pairing,
   nonce: string,
-): Promise<RedeemedDevice> {
-  const { terms } = await beginningOf(writer, pairing);
-  const { device, scopes, actors } = terms;
+): Promise<RedeemedDevice | SplError> {
+  const origin = await originOf(writer, pairing);
+  if (!origin) return refused();
+  const { device, scopes, actors } = origin.terms;
   const name = await freeName(writer, accountName(device));
   const fields = { name, kind: "device", scopes, actors, description: device, by: name } as const;
   const account = await addAccount(instance, writer, fields);

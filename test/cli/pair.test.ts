@@ -167,6 +167,20 @@ describe("a machine is let in", () => {
   });
 });
 
+test("what a device has open ends when it is revoked", async () => {
+  await using other = new Box();
+  const { link, device } = await pair();
+  const { url } = await other.json<Accepted>("pair", "--accept", link);
+  const command = ["thread", "records", "th_a", "--follow", "--url", url, "-o", "ndjson"];
+  using following = Running.script(other, ...command);
+  await host.ok("intend", "seen", "--thread", "th_a");
+  await following.until("seen");
+  await host.ok("device", "revoke", device);
+  expect((await following.end()).status).not.toBe(0);
+  const again = await other.spl(command);
+  expect(again).toMatchObject({ status: 4, stderr: expect.stringContaining("the token was revoked") });
+});
+
 describe("what a script gets", () => {
   test("the code, and no QR code, without waiting", async () => {
     const result = await host.spl([

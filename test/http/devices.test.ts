@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import type { Device, Pairing, PairingCode, Redeemed } from "../../lib/api/wire.ts";
 import { emission, linesOf, TestApp } from "../kit/app.ts";
@@ -370,6 +371,20 @@ test("a device that was paired before the instance became another stays, is show
   expect(await devices(host)).toMatchObject([{ device: "browser-a", state: "connected" }]);
   await host.call("/v1/devices/browser-a", { method: "DELETE" });
   expect((await identify(host, token)).status).toBe(401);
+});
+
+test("a device whose record a rollback took away stays in and can be ended; a code that waited is void", async () => {
+  await using app = await TestApp.open();
+  const { token } = await redeemed(app, (await pair(app, "My Phone")).code);
+  await callOnce(app, token);
+  const waiting = await pair(app, "iPad");
+  const db = new Database(app.ctx.instance.paths.db);
+  db.run("DELETE FROM records");
+  db.close();
+  expect(await devices(app)).toMatchObject([{ device: "My Phone", state: "connected" }]);
+  expect((await redeem(app, waiting.code)).status).toBe(403);
+  await app.call("/v1/devices/My%20Phone", { method: "DELETE" });
+  expect((await identify(app, token)).status).toBe(401);
 });
 
 function identify(app: TestApp, token: string): Promise<Response> {
