@@ -4,7 +4,7 @@ import type { Attempts as AttemptsRow, AuditRow } from "../store/types.ts";
 import type { Instance } from "./instance.ts";
 
 /** From this many wrong secrets within a window on, a source has to wait for the window's end. */
-export const MAX_FAILURES = 20;
+const MAX_FAILURES = 20;
 const WINDOW_MS = 10 * 60 * 1000;
 /** Sources that are remembered: what a crowd of addresses costs in memory. */
 const MAX_SOURCES = 4096;
@@ -54,7 +54,9 @@ export class Attempts {
    */
   fail(source: string, holder: Holder | null = null): void {
     if (this.#blockedUntil(source) !== null) return;
-    const known = this.#current(source) ?? this.#begin(source, holder);
+    const open = this.#current(source);
+    if (open && holder !== null) return;
+    const known = open ?? this.#begin(source, holder);
     if (holder === null) known.failures++;
     if (known.failures === MAX_FAILURES) this.#audit("sign-in.blocked", { remote: source });
     this.#changed.add(source);
