@@ -65,11 +65,11 @@ export function forgetToken(env: Env, url: string): boolean {
 }
 
 /**
- * A token as it may be shown: kind and account, none of the secret. Of one that was made elsewhere, and so may have its
- * secret anywhere, no more than that it is one.
+ * A token as it may be shown: kind and account, none of the secret. Nothing of one that was made elsewhere, which may
+ * have its secret anywhere.
  */
 export function maskToken(token: string): string {
-  return `${/^(spl_(?:live|boot)_[a-z0-9-]{1,64}_)[A-Za-z0-9_-]{43}$/.exec(token)?.[1] ?? "spl_"}…`;
+  return `${/^(spl_(?:live|boot)_[a-z0-9-]{1,64}_)[A-Za-z0-9_-]{43}$/.exec(token)?.[1] ?? ""}…`;
 }
 
 /** Replaces what is kept for one URL in the file as it is now, so that two who change it at once lose nothing. */
