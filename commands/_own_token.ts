@@ -13,6 +13,12 @@ export async function ownToken(client: InstanceClient): Promise<Token> {
   });
 }
 
+/** Says that what was saved is not what commands will send. */
+export async function tellShadowed(ctx: Context): Promise<void> {
+  if (ctx.env.SPL_TOKEN && ctx.output === "text")
+    await ctx.err.line("SPL_TOKEN is set and comes before what is saved");
+}
+
 /** Whether the token with this id is the one that is saved for the client's address. */
 export function isSaved(ctx: Context, { target }: InstanceClient, id: string): boolean {
   const saved = target.socket === null ? savedToken(ctx.env, target.url) : null;

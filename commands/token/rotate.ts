@@ -1,7 +1,7 @@
 import { saveToken } from "../../lib/client/credentials.ts";
 import { renderFacts } from "../../lib/ui/facts.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
-import { isSaved, ownToken } from "../_own_token.ts";
+import { isSaved, ownToken, tellShadowed } from "../_own_token.ts";
 import { tellShownOnce, tokenFacts } from "../_rights.ts";
 import { connect } from "../_target.ts";
 
@@ -32,7 +32,8 @@ const command = defineSpl({
       const facts = renderFacts([...tokenFacts(minted), ...(kept ? [] : [["token", token] as const])]);
       return `✓ token ${old} is ${minted.id} now${kept ? `, saved for ${client.target.url}` : ""}\n${facts}`;
     });
-    if (!kept) await tellShownOnce(ctx, "spl token save - keeps it where it is used");
+    if (kept) await tellShadowed(ctx);
+    else await tellShownOnce(ctx, "spl token save - keeps it where it is used");
     if (failure !== undefined) throw failure;
   },
 });

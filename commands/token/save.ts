@@ -4,6 +4,7 @@ import { resolveAddress } from "../../lib/client/target.ts";
 import { renderFacts } from "../../lib/ui/facts.ts";
 import { promptSecret } from "../../lib/ui/prompt.ts";
 import { type Context, defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
+import { tellShadowed } from "../_own_token.ts";
 import { tokenFacts } from "../_rights.ts";
 
 /** More than any token has: whoever pipes in something else is told so without all of it being read. */
@@ -40,8 +41,7 @@ const command = defineSpl({
       { url: address.url, ...saved },
       () => `✓ token saved for ${address.url}\n${renderFacts(tokenFacts(saved))}`,
     );
-    if (ctx.env.SPL_TOKEN && ctx.output === "text")
-      await ctx.err.line("SPL_TOKEN is set and comes before what is saved");
+    await tellShadowed(ctx);
   },
 });
 

@@ -212,9 +212,17 @@ describe("tokens", () => {
     // Another's token is not kept here, so it has to be shown.
     const other = await admin.json<MintedToken>("token", "create", "else", "--scopes", "records:read");
     expect((await admin.json<MintedToken>("token", "rotate", other.id)).token).toMatch(TOKEN);
-    // One from the environment stays there, whatever is saved.
-    admin.home.env.SPL_TOKEN = saved();
-    expect(await admin.json<Token>("token", "info")).toMatchObject({ id: json.id! });
+    // Nor is one from the environment, which comes before what is saved.
+    const kept = saved();
+    const boss = await admin.json<MintedToken>("token", "create", "boss", "--scopes", "admin");
+    admin.home.env.SPL_TOKEN = boss.token;
+    const next = await admin.json<MintedToken>("token", "rotate");
+    expect(next).toMatchObject({ account: "boss", token: expect.stringMatching(TOKEN) });
+    expect(saved()).toBe(kept);
+    expect(await admin.spl(["token", "save", next.token])).toMatchObject({
+      status: 0,
+      stderr: "SPL_TOKEN is set and comes before what is saved\n",
+    });
     delete admin.home.env.SPL_TOKEN;
   });
 
