@@ -202,11 +202,17 @@ describe("the target", () => {
 describe("the token", () => {
   test("is asked for over TCP, and decides what is allowed", async () => {
     expect(await run(["status", "--url", far.url])).toEqual(
-      refused("this instance asks for a token; spl token save TOKEN keeps one for this address; SPL_TOKEN names one for a single command", 4),
+      refused(
+        "this instance asks for a token; spl token save TOKEN keeps one for this address; SPL_TOKEN names one for a single command",
+        4,
+      ),
     );
     const wrong = { SPL_TOKEN: `spl_live_x_${"A".repeat(43)}` };
     expect(await run(["status", "--url", far.url], wrong)).toEqual(
-      refused("the token is unknown or has expired; ask its operator for a new one", 4),
+      refused(
+        "the token is unknown here; spl token show-source says which token was sent; ask the instance's operator for another",
+        4,
+      ),
     );
     const SPL_TOKEN = await mint(["records:read", "threads:write"]);
     const env = { SPL_SERVE_URL: far.url, SPL_TOKEN };
