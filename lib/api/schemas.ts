@@ -145,6 +145,16 @@ export const Pair = z
     url: z.string().nullable(),
     state: z.enum(["establishing", "active", "paused", "revoked"]),
     last_sync: z.string().nullable().describe("null until the first sync on this host"),
+    mode: z.enum(["polling", "continuous", "on-demand"]),
+    interval_s: z.int().min(1),
+    threads: z
+      .array(thread)
+      .nullable()
+      .describe("only these threads are shared; null for all that consent allows"),
+    problem: z
+      .string()
+      .nullable()
+      .describe("why the last attempt failed; the pair is degraded until one succeeds"),
   })
   .meta({ id: "Pair" });
 

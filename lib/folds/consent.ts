@@ -5,12 +5,14 @@ import { text } from "./threads.ts";
 export interface ConsentGrant {
   /** Id of the record that granted it. */
   id: string;
+  /** The namespace whose threads may cross. */
   from: string;
+  /** The DID of the pair that they may cross to, or `*` for every pair. */
   to: string;
 }
 
 /**
- * Which namespaces may cross to which, from `th_consent`: `LEARN {topic: "grant", from, to}` grants, `LEARN
+ * Which namespaces are shared with which pairs, from `th_consent`: `LEARN {topic: "grant", from, to}` grants, `LEARN
  * {topic: "revoke", grant: id}` takes it back.
  */
 export class ConsentFold {

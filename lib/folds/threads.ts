@@ -1,11 +1,9 @@
-import { MAX_LABEL } from "../base/limits.ts";
 import type { JsonObject } from "../record/types.ts";
 import type { FoldInput } from "./input.ts";
 
 export type ThreadState = "open" | "done" | "canceled" | "none";
 
 export interface ThreadFoldResult {
-  namespace: string;
   /** The goal of the first `INTEND {goal}`. */
   goal: string | null;
   /** `open` while an intent is neither fulfilled nor canceled; `none` when no goal was stated. */
@@ -24,11 +22,9 @@ interface Intent {
  */
 export class ThreadFold {
   readonly #intents = new Map<string, Intent>();
-  #namespace: string | null = null;
   #goal: string | null = null;
 
   add({ entry, act, body }: FoldInput): void {
-    this.#namespace ??= text(body, "namespace", MAX_LABEL) ?? "default";
     const author = `${entry.actor} ${entry.signer}`;
     if (act === "INTEND") {
       const goal = text(body, "goal");
@@ -47,7 +43,7 @@ export class ThreadFold {
   result(): ThreadFoldResult {
     const states = new Set([...this.#intents.values()].map((intent) => intent.state));
     const state = (["open", "done", "canceled"] as const).find((each) => states.has(each)) ?? "none";
-    return { namespace: this.#namespace ?? "default", goal: this.#goal, state };
+    return { goal: this.#goal, state };
   }
 }
 

@@ -5,6 +5,7 @@ import { compareEnvelopes } from "../record/envelope.ts";
 import { parentsOf } from "../record/parents.ts";
 import type { Entry } from "../record/types.ts";
 import { idBytes } from "./reader.ts";
+import { OPENING_NAMESPACE } from "./schema.ts";
 import type { InsertResult } from "./types.ts";
 
 /** A thread's row while its entries arrive. */
@@ -13,6 +14,8 @@ interface OpenThread {
   records: number;
   forks: number;
   clock: number;
+  /** Clock of the first record: only one that is not above it can become the opening record. */
+  opens: number;
   digest: DigestSum;
 }
 
@@ -79,6 +82,7 @@ export class Inserter {
     const occupied = db.query(
       "SELECT count(*) AS n FROM records WHERE thread = ? AND clock = ? AND actor = ?",
     );
+    let opening = false;
     for (const entry of entries) {
       const id = idBytes(entry.id);
       const judgedBy = entry.judged_by === null ? null : idBytes(entry.judged_by);
@@ -102,6 +106,7 @@ export class Inserter {
       this.#result.inserted++;
       signer.added++;
       thread.records++;
+      opening ||= entry.clock <= thread.opens;
       sum.add(entry);
       this.#actors.set(entry.actor, (this.#actors.get(entry.actor) ?? 0) + 1);
       // Above the thread's highest clock nobody can have been before.
@@ -123,6 +128,7 @@ export class Inserter {
       thread.digest.toBytes(),
       thread.no,
     );
+    if (opening) db.query(`UPDATE threads SET namespace = ${OPENING_NAMESPACE} WHERE no = ?`).run(thread.no);
   }
 
   /** Keeps heads and gaps: the parents of `entry` are heads no longer, and it is one unless a child came first. */
@@ -173,14 +179,19 @@ export class Inserter {
   #openThread(name: string): OpenThread {
     const db = this.#db;
     const row = db
-      .query("SELECT no, records, forks, clock, digest FROM threads WHERE thread = ?")
+      .query(
+        `SELECT no, records, forks, clock, digest,
+         (SELECT r.clock FROM records r WHERE r.thread = no ORDER BY r.clock LIMIT 1) AS opens
+         FROM threads WHERE thread = ?`,
+      )
       .get(name) as (Omit<OpenThread, "digest"> & { digest: Uint8Array }) | null;
     if (row) return { ...row, digest: DigestSum.fromBytes(row.digest) };
     const { lastInsertRowid } = db
       .query("INSERT INTO threads (thread, records, forks, clock, digest) VALUES (?, 0, 0, -1, zeroblob(32))")
       .run(name);
     this.#newThreads++;
-    return { no: Number(lastInsertRowid), records: 0, forks: 0, clock: -1, digest: new DigestSum() };
+    const no = Number(lastInsertRowid);
+    return { no, records: 0, forks: 0, clock: -1, opens: Number.POSITIVE_INFINITY, digest: new DigestSum() };
   }
 
   #signer(did: string): { no: number; added: number } {

@@ -10,7 +10,10 @@ import type {
   IdentityRow,
   ImportBatch,
   Pairing,
+  PairRequest,
+  PeerRow,
   Reader,
+  Selection,
   SequencedEntry,
   Signer,
   ThreadRow,
@@ -174,14 +177,15 @@ export class SqliteReader implements Reader {
 
   async thread(thread: string): Promise<ThreadRow | null> {
     const row = this.statement<Omit<ThreadRow, "digest"> & { digest: Uint8Array }, [string]>(
-      "SELECT thread, records, forks, clock, digest FROM threads WHERE thread = ?",
+      "SELECT thread, records, forks, clock, digest, namespace FROM threads WHERE thread = ?",
     ).get(thread);
     return row && threadRow(row);
   }
 
   threads({ after = "", limit = ALL }: { after?: string; limit?: number } = {}): AsyncIterable<ThreadRow[]> {
     return this.#batches(
-      "SELECT thread, records, forks, clock, digest FROM threads WHERE thread > ? ORDER BY thread LIMIT ?",
+      `SELECT thread, records, forks, clock, digest, namespace FROM threads
+       WHERE thread > ? ORDER BY thread LIMIT ?`,
       [after, limit],
       threadRow,
     );
@@ -235,20 +239,32 @@ export class SqliteReader implements Reader {
 
   since(
     after: number,
-    { thread, limit }: { thread?: string; limit: number },
+    { thread, selection, limit }: { thread?: string; selection?: Selection; limit: number },
   ): AsyncIterable<SequencedEntry[]> {
-    const only = thread === undefined ? "" : "AND r.thread = (SELECT no FROM threads WHERE thread = ?)";
+    const one = { sql: "(SELECT no FROM threads WHERE thread = ?)", params: [thread ?? ""] };
+    const only = [...(thread === undefined ? [] : [one]), ...(selection ? [selected(selection)] : [])];
     // Along the numbers, whose index also names the thread: nothing is sorted, other threads' records are not read.
     return this.#batches(
       `SELECT r.seq, t.thread, ${COLUMNS}, r.canonical
        FROM records r INDEXED BY records_seq CROSS JOIN threads t ON t.no = r.thread
-       WHERE r.seq > ? ${only} ORDER BY r.seq LIMIT ?`,
-      [after, ...(thread === undefined ? [] : [thread]), limit],
+       WHERE r.seq > ? ${only.map(({ sql }) => `AND r.thread IN ${sql}`).join(" ")} ORDER BY r.seq LIMIT ?`,
+      [after, ...only.flatMap(({ params }) => params), limit],
       (row: EntryColumns & { seq: number; thread: string }): SequencedEntry => ({
         ...this.#entry(row.thread, row),
         seq: row.seq,
       }),
     );
+  }
+
+  selectedIds(selection: Selection, from: Uint8Array, to: Uint8Array | null): AsyncIterable<Uint8Array[]> {
+    const { sql, params } = idRange(selection, from, to);
+    return this.#batches(`SELECT r.id ${sql} ORDER BY r.id`, params, (row: { id: Uint8Array }) => row.id);
+  }
+
+  async countSelected(selection: Selection, from: Uint8Array, to: Uint8Array | null): Promise<number> {
+    const { sql, params } = idRange(selection, from, to);
+    const count = this.statement<{ n: number }, (string | Uint8Array)[]>(`SELECT count(*) AS n ${sql}`);
+    return this.#required(count.get(...params)).n;
   }
 
   async lastSeq(): Promise<number> {
@@ -311,6 +327,25 @@ export class SqliteReader implements Reader {
     return owner && { token, account: owner };
   }
 
+  async endpoint(did: string): Promise<string | null> {
+    const find = this.statement<{ json: string }, [string]>("SELECT json FROM statements WHERE did = ?");
+    return find.get(did)?.json ?? null;
+  }
+
+  async peer(did: string): Promise<PeerRow | null> {
+    return this.statement<PeerRow, [string]>(`SELECT ${PEER_COLUMNS} FROM peers WHERE did = ?`).get(did);
+  }
+
+  async peers(): Promise<PeerRow[]> {
+    return this.statement<PeerRow, []>(`SELECT ${PEER_COLUMNS} FROM peers ORDER BY did`).all();
+  }
+
+  async pairRequests(): Promise<PairRequest[]> {
+    return this.statement<PairRequest, []>(
+      "SELECT id, did, url, name, at FROM pair_requests ORDER BY at, id",
+    ).all();
+  }
+
   async pairing(id: string): Promise<Pairing | null> {
     return this.statement<Pairing, [string]>(`SELECT ${PAIRING_COLUMNS} FROM pairings WHERE id = ?`).get(id);
   }
@@ -340,10 +375,37 @@ export class SqliteReader implements Reader {
   }
 }
 
+/** Behind every id. */
+const BEYOND = new Uint8Array(33).fill(0xff);
+
+/** A subquery for the numbers of the selected threads, with its parameters. */
+function selected({ namespaces, threads, without }: Selection): { sql: string; params: string[] } {
+  const rules = [
+    { rule: "namespace IN", list: namespaces },
+    { rule: "thread IN", list: threads },
+    { rule: "thread NOT IN", list: without },
+  ].filter(({ list }) => list !== null);
+  const where = rules.map(({ rule }) => `${rule} (SELECT value FROM json_each(?))`).join(" AND ");
+  return {
+    sql: `(SELECT no FROM threads WHERE ${where})`,
+    params: rules.map(({ list }) => JSON.stringify(list)),
+  };
+}
+
+/** The selected threads' records by id, along the index of ids, which names the thread as well. */
+function idRange(selection: Selection, from: Uint8Array, to: Uint8Array | null) {
+  const { sql, params } = selected(selection);
+  return {
+    sql: `FROM records r INDEXED BY records_id WHERE r.id >= ? AND r.id < ? AND r.thread IN ${sql}`,
+    params: [from, to ?? BEYOND, ...params],
+  };
+}
+
 const TOKEN_COLUMNS =
   "hash, account, description, created_at AS createdAt, expires_at AS expiresAt, last_used_at AS lastUsedAt, kind, revoked_at AS revokedAt, traded_for AS tradedFor";
 const ACCOUNT_COLUMNS =
   "name, scopes, actors, kind, description, created_at AS createdAt, revoked_at AS revokedAt";
+const PEER_COLUMNS = "did, cursor, last_sync AS lastSync, failures, next_at AS nextAt, problem";
 const PAIRING_COLUMNS = "id, device, secret, tries, expires_at AS expiresAt, account, nonce";
 
 type AccountColumns = Omit<Account, "scopes" | "actors"> & { scopes: string; actors: string };

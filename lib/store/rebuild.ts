@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { toHex } from "../base/bytes.ts";
 import { DigestSum } from "../record/digest.ts";
 import { parentsOf } from "../record/parents.ts";
+import { OPENING_NAMESPACE } from "./schema.ts";
 
 const DERIVED = ["threads", "totals", "actors", "signers", "heads", "gaps"] as const;
 
@@ -97,6 +98,7 @@ function rebuildThreads(db: Database): void {
     records += count;
     forks += count - distinct.n;
   }
+  db.run(`UPDATE threads SET namespace = ${OPENING_NAMESPACE}`);
   db.query(
     "UPDATE totals SET records = ?, threads = ?, forks = ?, digest = ?, last_seq = max(last_seq, (SELECT coalesce(max(seq), 0) FROM records))",
   ).run(records, threads.length, forks, instance.toBytes());

@@ -5,6 +5,16 @@ import { SplError } from "../base/errors.ts";
 export const APPLICATION_ID = 0x53504c31;
 
 /**
+ * A thread's namespace (spec, section 2): what its opening body, the first in canonical order, names; of a row of
+ * `threads`. At most 256 characters.
+ */
+export const OPENING_NAMESPACE = `coalesce((
+    SELECT CASE WHEN json_type(o.body, '$.namespace') = 'text' AND length(o.body ->> '$.namespace') <= 256
+      THEN o.body ->> '$.namespace' END
+    FROM (SELECT CAST(r.canonical AS TEXT) -> '$.body' AS body FROM records r WHERE r.thread = threads.no
+      ORDER BY r.clock, r.actor, r.id LIMIT 1) o), 'default')`;
+
+/**
  * Forward migrations: statement N takes a store from schema N to N + 1. A released one is never edited.
  *
  * `records` lies on disk in the canonical order of each thread, since every listing, export and digest reads it
@@ -68,6 +78,19 @@ const MIGRATIONS: readonly string[] = [
     expires_at INTEGER NOT NULL, account TEXT, nonce TEXT
   ) WITHOUT ROWID;
   CREATE TABLE attempts (source TEXT PRIMARY KEY, failures INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
+  `,
+  `
+  ALTER TABLE threads ADD COLUMN namespace TEXT NOT NULL DEFAULT 'default';
+  UPDATE threads SET namespace = ${OPENING_NAMESPACE};
+  -- the highest endpoint statement seen of each DID
+  CREATE TABLE statements (did TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+  -- how syncing with each peer goes on this host
+  CREATE TABLE peers (
+    did TEXT PRIMARY KEY, cursor TEXT, last_sync INTEGER, failures INTEGER NOT NULL, next_at INTEGER NOT NULL, problem TEXT
+  ) WITHOUT ROWID;
+  CREATE TABLE pair_requests (
+    id TEXT PRIMARY KEY, did TEXT NOT NULL UNIQUE, url TEXT, name TEXT, at INTEGER NOT NULL
+  ) WITHOUT ROWID;
   `,
 ];
 

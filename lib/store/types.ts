@@ -33,6 +33,43 @@ export interface ThreadRow {
   clock: number;
   /** The thread's digest, 64 hex. */
   digest: string;
+  /** What its opening body names, else `default`. */
+  namespace: string;
+}
+
+/** Some of the threads: all in which each given rule holds. */
+export interface Selection {
+  /** Only threads of these namespaces; null for any. */
+  namespaces: string[] | null;
+  /** Only these threads; null for any. */
+  threads: string[] | null;
+  /** None of these threads. */
+  without: string[];
+}
+
+/** How syncing with a peer goes on this host; never exported. */
+export interface PeerRow {
+  did: string;
+  /** Where the next page of its feed begins; null when that has to be found out by reconciliation. */
+  cursor: string | null;
+  /** Unix milliseconds of the last sync that succeeded; null before the first one on this host. */
+  lastSync: number | null;
+  /** Failed attempts since then. */
+  failures: number;
+  /** Not before this moment by itself, Unix milliseconds. */
+  nextAt: number;
+  /** What went wrong last, one line; null when nothing did. */
+  problem: string | null;
+}
+
+/** An instance that asked to be paired, until the operator decides. Strangers must not be able to write records. */
+export interface PairRequest {
+  /** 12 hex. */
+  id: string;
+  did: string;
+  url: string | null;
+  name: string | null;
+  at: number;
 }
 
 export interface ActorRow {
@@ -157,7 +194,13 @@ export interface Reader {
   entryHeads(): AsyncIterable<EntryHead[]>;
   entries(): AsyncIterable<Entry[]>;
   /** What was taken in behind sequence number `after`, of one thread or of all. */
-  since(after: number, page: { thread?: string; limit: number }): AsyncIterable<SequencedEntry[]>;
+  since(
+    after: number,
+    page: { thread?: string; selection?: Selection; limit: number },
+  ): AsyncIterable<SequencedEntry[]>;
+  /** Ids (32 bytes each) of the selected threads' records from `from` to before `to` (null: the end), ascending. */
+  selectedIds(selection: Selection, from: Uint8Array, to: Uint8Array | null): AsyncIterable<Uint8Array[]>;
+  countSelected(selection: Selection, from: Uint8Array, to: Uint8Array | null): Promise<number>;
   lastSeq(): Promise<number>;
   /** Positions that several records claim. */
   forks(page?: {
@@ -174,6 +217,12 @@ export interface Reader {
   tokens(account?: string): Promise<Token[]>;
   token(hash: Uint8Array): Promise<{ token: Token; account: Account } | null>;
   imports(): Promise<ImportBatch[]>;
+  /** The highest endpoint statement seen of a DID, as JSON. */
+  endpoint(did: string): Promise<string | null>;
+  peer(did: string): Promise<PeerRow | null>;
+  peers(): Promise<PeerRow[]>;
+  /** Oldest first. */
+  pairRequests(): Promise<PairRequest[]>;
   pairing(id: string): Promise<Pairing | null>;
   pairings(): Promise<Pairing[]>;
   attempts(): Promise<Attempts[]>;
@@ -210,6 +259,13 @@ export interface Writer extends Reader {
   revokeToken(hash: Uint8Array, at: number): Promise<void>;
   /** Marks a bootstrap token as spent. */
   spendToken(hash: Uint8Array, tradedFor: Uint8Array): Promise<void>;
+  /** Replaces what was known of its DID; the caller has compared. */
+  putEndpoint(did: string, json: string): Promise<void>;
+  putPeer(peer: PeerRow): Promise<void>;
+  removePeer(did: string): Promise<void>;
+  /** Replaces an earlier request of the same DID. */
+  putPairRequest(request: PairRequest): Promise<void>;
+  removePairRequest(did: string): Promise<void>;
   /** Adds a pairing or replaces the one of the same id. */
   putPairing(pairing: Pairing): Promise<void>;
   removePairing(id: string): Promise<void>;

@@ -11,6 +11,8 @@ import type {
   ImportBatch,
   InsertResult,
   Pairing,
+  PairRequest,
+  PeerRow,
   Signer,
   Token,
   Writer,
@@ -104,6 +106,36 @@ export class SqliteWriter extends SqliteReader implements Writer {
       tradedFor,
       hash,
     );
+  }
+
+  async putEndpoint(did: string, json: string): Promise<void> {
+    this.statement<never, [string, string]>(
+      "INSERT OR REPLACE INTO statements (did, json) VALUES (?, ?)",
+    ).run(did, json);
+  }
+
+  async putPeer({ did, cursor, lastSync, failures, nextAt, problem }: PeerRow): Promise<void> {
+    this.db
+      .query(
+        `INSERT OR REPLACE INTO peers (did, cursor, last_sync, failures, next_at, problem)
+         VALUES (?, ?, ?, ?, ?, ?)`,
+      )
+      .run(did, cursor, lastSync, failures, nextAt, problem);
+  }
+
+  async removePeer(did: string): Promise<void> {
+    this.statement<never, [string]>("DELETE FROM peers WHERE did = ?").run(did);
+  }
+
+  async putPairRequest({ id, did, url, name, at }: PairRequest): Promise<void> {
+    await this.removePairRequest(did);
+    this.db
+      .query("INSERT INTO pair_requests (id, did, url, name, at) VALUES (?, ?, ?, ?, ?)")
+      .run(id, did, url, name, at);
+  }
+
+  async removePairRequest(did: string): Promise<void> {
+    this.statement<never, [string]>("DELETE FROM pair_requests WHERE did = ?").run(did);
   }
 
   async putPairing({ id, device, secret, tries, expiresAt, account, nonce }: Pairing): Promise<void> {

@@ -85,6 +85,10 @@ describe("into a fresh instance", () => {
       url: null,
       state: "establishing",
       last_sync: null,
+      mode: "polling",
+      interval_s: 60,
+      threads: null,
+      problem: null,
     });
     for (const thread of ["th_0", "th_1", "th_federation_pairs"]) {
       expect(await box.ok("thread", "records", thread)).toBe(await source.ok("thread", "records", thread));

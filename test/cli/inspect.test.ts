@@ -139,6 +139,10 @@ $`),
       url: "https://box.example",
       state: "establishing",
       last_sync: null,
+      mode: "polling",
+      interval_s: 60,
+      threads: null,
+      problem: null,
     });
     expect(await box.ok("federation", "list")).toBe(
       `ID            PEER${" ".repeat(60)}URL                  STATE         LAST_SYNC\n${pair!.id.slice(0, 12)}  ${PEER}  https://box.example  establishing  never\n`,

@@ -21,7 +21,7 @@ describe("the state of a thread", () => {
   const second = say("INTEND", { goal: "rest" });
 
   test("a goal opens it, its fulfilment closes it", () => {
-    expect(fold(intent)).toEqual({ namespace: "work", goal: "ship", state: "open" });
+    expect(fold(intent)).toEqual({ goal: "ship", state: "open" });
     expect(fold(intent, say("KNOW", { fulfills: intent.id })).state).toBe("done");
     expect(fold(intent, second, say("KNOW", { fulfills: intent.id })).state).toBe("open");
   });
@@ -34,7 +34,7 @@ describe("the state of a thread", () => {
   });
 
   test("without a goal there is no state, and bodies of another shape do no harm", () => {
-    expect(fold(say("DO", { text: "x" }))).toEqual({ namespace: "default", goal: null, state: "none" });
+    expect(fold(say("DO", { text: "x" }))).toEqual({ goal: null, state: "none" });
     expect(fold(say("INTEND", { goal: 7 }), say("KNOW", { fulfills: [intent.id] })).state).toBe("none");
   });
 });
@@ -54,9 +54,15 @@ describe("the reserved threads", () => {
   test("a pair keeps its id through every change and stays revoked", () => {
     const folds = new InstanceFolds(own.did);
     folds.add([pair, change({ state: "active", url: "https://b.example" })]);
-    expect(folds.pairs.standing()).toEqual([
-      { id: pair.id, peer_did: "did:sync:instance:peer", url: "https://b.example", state: "active" },
-    ]);
+    const shown = { id: pair.id, peer_did: "did:sync:instance:peer", url: "https://b.example" };
+    const untold = { mode: "polling", interval_s: 60, threads: null } as const;
+    expect(folds.pairs.standing()).toEqual([{ ...shown, state: "active", ...untold }]);
+    folds.add([change({ mode: "continuous", interval_s: 10, threads: ["th_a"] })]);
+    folds.add([change({ mode: "never", interval_s: 0, threads: ["th a"] })]);
+    const told = { mode: "continuous", interval_s: 10, threads: ["th_a"] } as const;
+    expect(folds.pairs.standing()).toEqual([{ ...shown, state: "active", ...told }]);
+    folds.add([change({ threads: null })]);
+    expect(folds.pairs.standing()[0]?.threads).toBeNull();
     folds.add([change({ state: "revoked" }), change({ state: "active" })]);
     expect(folds.pairs.standing()).toEqual([]);
   });
