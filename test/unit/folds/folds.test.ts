@@ -59,7 +59,7 @@ describe("the reserved threads", () => {
     expect(folds.pairs.standing()).toEqual([{ ...shown, state: "active", ...untold }]);
     folds.add([change({ mode: "continuous", interval_s: 10, threads: ["th_a"] })]);
     folds.add([change({ mode: "never", interval_s: 0, threads: ["th a"] })]);
-    const told = { mode: "continuous", interval_s: 10, threads: ["th_a"] } as const;
+    const told = { mode: "continuous" as const, interval_s: 10, threads: ["th_a"] };
     expect(folds.pairs.standing()).toEqual([{ ...shown, state: "active", ...told }]);
     folds.add([change({ threads: null })]);
     expect(folds.pairs.standing()[0]?.threads).toBeNull();
