@@ -32,6 +32,15 @@ export const serveArgs = {
     description: "let everyone on this machine do anything over TCP, without a token",
   },
   isolated: { type: "boolean", description: "connect to nobody: for drills and rehearsals" },
+  directory: {
+    type: "boolean",
+    description: "serve a directory too: it tells where the instances live that publish to it",
+  },
+  reclaim: {
+    type: "boolean",
+    description:
+      "take the identity back to this home if another has taken it over; that one becomes read-only",
+  },
   name: {
     type: "string",
     valueHint: "NAME",
@@ -45,7 +54,7 @@ const command = defineSpl({
   name: "serve",
   summary: "Run the instance of this home; make it first if there is none",
   description:
-    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts and\nallowed_origins. SPL_BOOTSTRAP_TOKEN names a bootstrap token, or its SHA-256, for a hosted instance: it works\nonce, within an hour of the start that first named it.",
+    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts,\nallowed_origins, directory (the URL of the one to ask and to publish to), federation.allow_networks,\nfederation.auto_approve and federation.watch_s. SPL_BOOTSTRAP_TOKEN names a bootstrap token, or its SHA-256, for a hosted instance: it works\nonce, within an hour of the start that first named it.",
   args: {
     daemon: { type: "boolean", description: "run in the background; return once it answers" },
     stop: { type: "boolean", description: "end the daemon of this home; nothing to do is no error" },
@@ -143,9 +152,14 @@ async function warn(ctx: Context, args: ServeArgs): Promise<void> {
 }
 
 /** Refuses wrong values before there is anything that they could leave half made, and returns the port. */
-function check({ port, name, publicUrl }: ServeArgs): number | undefined {
+function check({ port, name, publicUrl, isolated, reclaim }: ServeArgs): number | undefined {
   if (name !== undefined) checkInstanceName(name);
   if (publicUrl !== undefined) readBaseUrl(publicUrl, "--public-url");
+  if (isolated && reclaim) {
+    throw new SplError("usage", "--reclaim does not go with --isolated: nobody would learn of it", {
+      hint: "leave out one of them",
+    });
+  }
   return readPort(port);
 }
 
@@ -158,11 +172,12 @@ function readPort(text: string | undefined): number | undefined {
 
 /** The flags as they were typed, for the process that will serve elsewhere. */
 function flagsOf(args: ServeArgs): string[] {
-  const { host, port, publicUrl, tlsCert, tlsKey, insecureLocalhost, isolated, name } = args;
+  const { host, port, publicUrl, tlsCert, tlsKey, insecureLocalhost, isolated, directory, reclaim, name } =
+    args;
   // The daemon does not run in this folder.
   const [cert, key] = [tlsCert, tlsKey].map((path) => path && resolve(path));
   const values = { host, port, "public-url": publicUrl, "tls-cert": cert, "tls-key": key, name };
-  const switches = { "insecure-localhost": insecureLocalhost, isolated };
+  const switches = { "insecure-localhost": insecureLocalhost, isolated, directory, reclaim };
   return [
     ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}=${value}`])),
     ...Object.entries(switches).flatMap(([flag, on]) => (on ? [`--${flag}`] : [])),

@@ -1,3 +1,4 @@
+import type { FederationContext } from "../lib/federation/context.ts";
 import type { Attempts } from "../lib/instance/attempts.ts";
 import type { Instance } from "../lib/instance/instance.ts";
 import type { BundleJobs } from "./bundle_jobs.ts";
@@ -19,8 +20,9 @@ export interface AppContext {
   hosts: HostPolicy;
   /** Every request from this machine has all rights, without a token. */
   insecureLocalhost: boolean;
-  /** Nothing is published, pushed, polled or connected to. */
-  isolated: boolean;
+  federation: FederationContext;
+  /** Serves the directory: the highest statement of any DID (spec, section 3). */
+  servesDirectory: boolean;
   /** Unix milliseconds. */
   startedAt: number;
   /** Aborts when the instance begins to stop: streams that would never end, end. */

@@ -7,6 +7,7 @@ import { SplError, systemCode } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
+import type { FederationContext } from "../lib/federation/context.ts";
 import { Attempts } from "../lib/instance/attempts.ts";
 import { seedBootstrap } from "../lib/instance/bootstrap.ts";
 import { makeHome } from "../lib/instance/home.ts";
@@ -33,6 +34,8 @@ export interface ServeOptions extends SettingFlags {
   home: string;
   /** Publish, push, poll and connect to nothing. */
   isolated?: boolean;
+  /** Serve the directory. */
+  directory?: boolean;
   /** The DID's name part, if the instance is made now. */
   name?: string | undefined;
   /** SHA-256 of a bootstrap token that the instance is to accept, unless it knew it before. */
@@ -104,7 +107,13 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     writeFileAtomic(paths.daemon, utf8(`${JSON.stringify(info)}\n`));
 
     const { did } = await instance.store.read((reader) => instance.signer(reader));
-    ctx.log("start", { version: VERSION, did, url: ctx.url, pid: process.pid, isolated: ctx.isolated });
+    ctx.log("start", {
+      version: VERSION,
+      did,
+      url: ctx.url,
+      pid: process.pid,
+      isolated: ctx.federation.isolated,
+    });
     if (cleartextWarning(settings) !== null) ctx.log("cleartext", { host: settings.host });
     undo.defer(() => ctx.log("stop", { pid: process.pid }));
     const running = undo.move();
@@ -180,12 +189,21 @@ function makeContext(
   instance: Instance,
   attempts: Attempts,
   settings: Settings,
-  { insecureLocalhost = false, isolated = false, echo }: ServeOptions,
+  { insecureLocalhost = false, isolated = false, directory = false, echo }: ServeOptions,
   stopping: AbortSignal,
 ): AppContext {
   const { paths, ports } = instance;
   const log = openLog(paths.log, ports.clock, echo);
-  return {
+  const federation: FederationContext = {
+    instance,
+    url: () => (isolated ? null : reachableUrl(settings, ctx.url)),
+    policy: { networks: settings.allowNetworks, loopback: insecureLocalhost },
+    directory: settings.directory,
+    autoApprove: settings.autoApprove,
+    isolated,
+    log,
+  };
+  const ctx: AppContext = {
     instance,
     jobs: new BundleJobs(paths.home, log),
     changes: new Changes(),
@@ -195,10 +213,19 @@ function makeContext(
     url: settings.publicUrl ?? "",
     hosts: hostPolicy(settings),
     insecureLocalhost,
-    isolated,
+    federation,
+    servesDirectory: directory,
     startedAt: ports.clock(),
     stopping,
   };
+  return ctx;
+}
+
+/** As an endpoint statement spells it; null for who listens everywhere and has not said where that is. */
+function reachableUrl({ host, publicUrl }: Settings, text: string): string | null {
+  if (publicUrl === null && /^(?:0\.0\.0\.0|::)$/.test(host)) return null;
+  const { origin, pathname } = new URL(text);
+  return origin + pathname.replace(/\/+$/, "");
 }
 
 function hostPolicy({ host, publicUrl, allowedHosts, allowedOrigins }: Settings): HostPolicy {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { fileError, SplError, systemCode } from "../lib/base/errors.ts";
 import { parseToml } from "../lib/base/toml.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
+import { type AddressPolicy, parseNetworks } from "../lib/federation/addresses.ts";
 import { isHostName, isLoopbackName } from "./stages/host.ts";
 import { readTls, type Tls } from "./tls.ts";
 
@@ -20,6 +21,14 @@ export interface Settings {
   allowedOrigins: string[];
   /** Null for plain http. */
   tls: Tls | null;
+  /** Base URL of the directory to ask and to publish to. */
+  directory: string | null;
+  /** Networks beside the public ones that peers may be reached in. */
+  allowNetworks: AddressPolicy["networks"];
+  /** DIDs, with `*`, whose pair requests are approved unseen. */
+  autoApprove: string[];
+  /** Seconds between two looks whether this instance has been succeeded. */
+  watchS: number;
 }
 
 /** Flags of `spl serve`; what is undefined comes from the file, else from the defaults. */
@@ -36,6 +45,8 @@ export interface SettingFlags {
 
 export const DEFAULT_HOST = "127.0.0.1";
 export const DEFAULT_PORT = 9100;
+/** How long two homes of one identity may go on without knowing of each other (spec, section 3). */
+const WATCH_S = 60;
 
 const File = z.strictObject({
   listen: z
@@ -45,6 +56,14 @@ const File = z.strictObject({
   allowed_hosts: z.array(z.string()).optional(),
   allowed_origins: z.array(z.string()).optional(),
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  directory: z.string().optional(),
+  federation: z
+    .strictObject({
+      allow_networks: z.array(z.string()).optional(),
+      auto_approve: z.array(z.string()).optional(),
+      watch_s: z.int().min(1).max(3600).optional(),
+    })
+    .optional(),
 });
 
 /**
@@ -75,6 +94,10 @@ export function resolveSettings(flags: SettingFlags, path: string): Settings {
     allowedHosts: (file.allowed_hosts ?? []).map((name) => readHostName(name, path)),
     allowedOrigins: (file.allowed_origins ?? []).map((origin) => readOrigin(origin, path)),
     tls: resolveTls(flags, file.tls, path),
+    directory: file.directory === undefined ? null : readBaseUrl(file.directory, `directory in ${path}`),
+    allowNetworks: parseNetworks(file.federation?.allow_networks ?? []),
+    autoApprove: (file.federation?.auto_approve ?? []).map((pattern) => readDidPattern(pattern, path)),
+    watchS: file.federation?.watch_s ?? WATCH_S,
   };
 }
 
@@ -123,6 +146,14 @@ function readHostName(text: string, path: string): string {
   if (isHostName(name)) return name;
   throw new SplError("usage", `${path}: allowed_hosts: ${JSON.stringify(text)} is no host name`, {
     hint: 'write a name without scheme and port, as "box.lan"',
+  });
+}
+
+/** A DID in which `*` stands for any run of characters. */
+function readDidPattern(text: string, path: string): string {
+  if (/^did:[a-z0-9]+:[A-Za-z0-9._:%*-]+$/.test(text)) return text;
+  throw new SplError("usage", `${path}: federation.auto_approve: ${JSON.stringify(text)} is no DID pattern`, {
+    hint: 'write a DID, with * for any run of characters, as "did:sync:instance:box-*"',
   });
 }
 

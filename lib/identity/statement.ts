@@ -58,17 +58,21 @@ export function readStatement(value: Json, now: number): Statement {
 }
 
 /**
- * Negative when `b` outranks `a`, positive when `a` outranks `b`: a revocation first, then epoch, then steward_id.
- * 0 only between statements of one home at one epoch.
+ * Negative when `b` outranks `a`, positive when `a` outranks `b`: a revocation first, then epoch, then steward_id; of
+ * one home at one epoch, which has only moved to another address, what was said last. 0 only between equal statements.
  */
-export function compareStatements(
-  a: Pick<Statement, "revoked" | "epoch" | "steward_id">,
-  b: Pick<Statement, "revoked" | "epoch" | "steward_id">,
-): number {
+export function compareStatements(a: Statement, b: Statement): number {
+  return compareStewards(a, b) || compareAscii(a.issued_at, b.issued_at) || compareAscii(a.sig, b.sig);
+}
+
+/** Which of two is the steward: as `compareStatements`, but 0 between statements of one home at one epoch. */
+export function compareStewards(a: Stewardship, b: Stewardship): number {
   return (
     Number(a.revoked) - Number(b.revoked) || a.epoch - b.epoch || compareAscii(a.steward_id, b.steward_id)
   );
 }
+
+type Stewardship = Pick<Statement, "revoked" | "epoch" | "steward_id">;
 
 function message(fields: Omit<Statement, "sig">): Uint8Array {
   return utf8(`syncropel-statement-v1:${canonicalText({ ...fields } as JsonObject)}`);

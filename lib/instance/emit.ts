@@ -8,6 +8,7 @@ import type { Emission } from "../record/shape.ts";
 import type { Entry } from "../record/types.ts";
 import type { Writer } from "../store/types.ts";
 import type { Instance, Signer } from "./instance.ts";
+import { requireActive } from "./steward.ts";
 import type { EmissionDefaults, Emitted } from "./types.ts";
 
 /** Records after which a long batch lets the event loop go on: some 10 ms. */
@@ -23,7 +24,7 @@ interface OpenThread {
 
 /**
  * Assigns parents, clock and signature, and stores all of them in one transaction: all or none.
- * @throws SplError fork_refused when `(thread, actor, clock)` is taken by another record; invalid_record for
+ * @throws SplError superseded; fork_refused when `(thread, actor, clock)` is taken by another record; invalid_record for
  *   parents that the thread does not hold or a clock that is not above its parents'; `detail.index` is the place
  *   of the refused one in `emissions`
  */
@@ -35,14 +36,16 @@ export function emit(
   return instance.store.transact((writer) => emitWith(instance, writer, emissions, defaults));
 }
 
-/** `emit` inside the caller's transaction. */
+/** `emit` inside the caller's transaction. @throws SplError superseded, and what `emit` throws */
 export async function emitWith(
   instance: Instance,
   writer: Writer,
   emissions: Emission[],
   defaults: EmissionDefaults,
 ): Promise<Emitted[]> {
-  const batch = new EmissionBatch(writer, await instance.signer(writer));
+  const signer = await instance.signer(writer);
+  await requireActive(writer, signer);
+  const batch = new EmissionBatch(writer, signer);
   const results: Emitted[] = [];
   for (const [index, emission] of emissions.entries()) {
     try {

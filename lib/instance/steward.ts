@@ -1,7 +1,8 @@
 import { toHex } from "../base/bytes.ts";
 import { isoTime } from "../base/clock.ts";
-import { compareStatements, type Statement, signStatement } from "../identity/statement.ts";
-import type { Reader, Writer } from "../store/types.ts";
+import { SplError } from "../base/errors.ts";
+import { compareStatements, compareStewards, type Statement, signStatement } from "../identity/statement.ts";
+import type { IdentityRow, Reader, Writer } from "../store/types.ts";
 import type { Signer } from "./instance.ts";
 import type { InstanceState } from "./types.ts";
 
@@ -38,6 +39,8 @@ export async function knownStatement(reader: Reader, did: string): Promise<State
   return json === null ? null : (JSON.parse(json) as Statement);
 }
 
+type StewardRow = Pick<IdentityRow, "did" | "stewardId" | "epoch">;
+
 export interface Standing {
   state: InstanceState;
   /** What says so: where the identity lives now. Null while it is this home. */
@@ -45,14 +48,40 @@ export interface Standing {
 }
 
 /** Whether this home is still the steward of its identity. */
-export async function standing(
-  reader: Reader,
-  identity: { did: string; stewardId: string; epoch: number },
-): Promise<Standing> {
+export async function standing(reader: Reader, identity: StewardRow): Promise<Standing> {
   const by = await knownStatement(reader, identity.did);
   if (by?.revoked) return { state: "revoked", by };
   const own = { revoked: false, epoch: identity.epoch, steward_id: identity.stewardId };
-  if (by && by.steward_id !== identity.stewardId && compareStatements(by, own) > 0)
+  if (by && by.steward_id !== identity.stewardId && compareStewards(by, own) > 0)
     return { state: "superseded", by };
   return { state: "active", by: null };
+}
+
+/**
+ * Everything that writes asks this first, inside its transaction.
+ * @throws SplError superseded
+ */
+export async function requireActive(reader: Reader, identity: StewardRow): Promise<void> {
+  const { state, by } = await standing(reader, identity);
+  if (by === null) return;
+  if (state === "revoked") {
+    throw new SplError("superseded", `this identity was revoked (${by.issued_at}): it writes nothing more`, {
+      hint: "spl export still saves what is here",
+      detail: { state },
+    });
+  }
+  const since = isoTime(by.epoch);
+  throw new SplError(
+    "superseded",
+    `this identity moved to ${placeOf(by)} (${since}): this home is read-only`,
+    {
+      hint: "write there, or spl serve --stop, then spl serve --reclaim to take it back here",
+      detail: { state, since, ...(by.url !== null && { url: by.url }) },
+    },
+  );
+}
+
+/** Where a statement says that its instance lives, in words. */
+export function placeOf({ url }: Pick<Statement, "url">): string {
+  return url ?? "another home, which has no address";
 }

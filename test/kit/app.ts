@@ -1,4 +1,5 @@
 import { homePaths } from "../../lib/base/home.ts";
+import type { FederationContext } from "../../lib/federation/context.ts";
 import { Attempts } from "../../lib/instance/attempts.ts";
 import { Instance, initInstance, type Ports } from "../../lib/instance/instance.ts";
 import { OWNER } from "../../lib/instance/scopes.ts";
@@ -39,9 +40,13 @@ export class TestApp implements AsyncDisposable {
   ) {}
 
   static async open(
-    options: Partial<AppContext> & { name?: string; ports?: Partial<Ports> } = {},
+    options: Omit<Partial<AppContext>, "federation"> & {
+      name?: string;
+      ports?: Partial<Ports>;
+      federation?: Partial<FederationContext>;
+    } = {},
   ): Promise<TestApp> {
-    const { name = "local", ports = {}, ...overrides } = options;
+    const { name = "local", ports = {}, federation = {}, ...overrides } = options;
     const folder = new ScratchFolder();
     const home = folder.file("home");
     await initInstance(home, name, ports);
@@ -60,7 +65,17 @@ export class TestApp implements AsyncDisposable {
       url: "http://127.0.0.1:9100",
       hosts: { loopback: true, names: new Set(), origins: new Set() },
       insecureLocalhost: false,
-      isolated: true,
+      federation: {
+        instance,
+        url: () => null,
+        policy: { networks: [], loopback: false },
+        directory: null,
+        autoApprove: [],
+        isolated: true,
+        log,
+        ...federation,
+      },
+      servesDirectory: false,
       startedAt: instance.ports.clock(),
       stopping: stopping.signal,
       ...overrides,
