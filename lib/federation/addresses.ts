@@ -15,7 +15,11 @@ export interface AddressPolicy {
 /** @throws SplError usage for what is no network in CIDR notation */
 export function parseNetworks(texts: readonly string[]): AddressPolicy["networks"] {
   return texts.map((text) => {
-    if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
+    // Short and octal forms are refused: 10/8 would be read as 0.0.0.10/8.
+    const plain = text.includes(":")
+      ? ipaddr.IPv6.isValidCIDR(text)
+      : ipaddr.IPv4.isValidCIDRFourPartDecimal(text);
+    if (plain) return ipaddr.parseCIDR(text);
     throw new SplError("usage", `federation.allow_networks: "${text}" is no network`, {
       hint: 'write it like "10.0.0.0/8" or "fd00::/8"',
     });
@@ -30,11 +34,16 @@ export function mayDial(address: string, policy: AddressPolicy): boolean {
   // `process` unwraps IPv4-mapped IPv6.
   const plain = unwrap(ipaddr.process(address.replace(/%.*$/, "")));
   const range = plain.range();
-  if (range === "unicast") return true;
+  if (range === "unicast" && isAssigned(plain)) return true;
   if (range === "loopback" && policy.loopback) return true;
   return policy.networks.some(
     ([network, bits]) => network.kind() === plain.kind() && plain.match(network as never, bits),
   );
+}
+
+/** IPv6 hands out global unicast from 2000::/3 only (RFC 4291); ::127.0.0.1 and the like are nowhere. */
+function isAssigned(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  return address.kind() === "ipv4" || (address.toByteArray()[0]! & 0xe0) === 0x20;
 }
 
 /** The IPv4 address inside a NAT64 (RFC 6052) or 6to4 (RFC 3056) one, which is where a packet would end. */

@@ -98,7 +98,8 @@ export class RequestVerifier {
         algorithms: ["ed25519"],
         requiredComponents: components(facts),
         requiredParameters: ["created", "nonce", "keyid", "alg", "tag"],
-        maxAge: WINDOW_S,
+        // The skew is granted on top of the age: together they must not outlive the memory of nonces.
+        maxAge: 0,
         clockSkew: WINDOW_S,
         now: nowS,
       },
@@ -111,6 +112,7 @@ export class RequestVerifier {
     });
     const { created = 0, nonce = "", keyid, tag } = verified.parameters;
     if (keyid !== statement.did || tag !== TAG) throw refused("its signature is for another purpose or DID");
+    if (fromBase64Url(nonce, NONCE_BYTES) === null) throw refused(`its nonce is not ${NONCE_BYTES} bytes`);
     if (facts.body && headers.get(DIGEST) !== contentDigest(facts.body))
       throw refused("its body was changed");
     if (created < this.#startedS) throw refused("it was signed before this instance started");

@@ -30,8 +30,8 @@ export interface SafeResponse {
   status: number;
   headers: Headers;
   /**
-   * The body, bounded.
-   * @param most bytes; @param idleMs longest silence; @param leastRate bytes a second, over the whole time
+   * The body, bounded; can be read once.
+   * @throws SplError peer_misbehaves, peer_unreachable; the caller's own reason when its signal ended the request
    */
   chunks(bounds: BodyBounds): AsyncGenerator<Uint8Array>;
   cancel(): Promise<void>;
@@ -100,7 +100,7 @@ export async function safeFetch(
   return {
     status: response.status,
     headers: response.headers,
-    chunks: (bounds) => bounded(response, bounds, url, ended),
+    chunks: (bounds) => bounded(response, bounds, url, ended, request.signal),
     cancel: async () => ended.abort(),
   };
 }
@@ -115,6 +115,7 @@ async function* bounded(
   { most, idleMs, totalMs }: BodyBounds,
   url: URL,
   ended: AbortController,
+  caller: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
   if (!response.body) return;
   const reader = response.body.getReader();
@@ -126,6 +127,7 @@ async function* bounded(
       const { done, value } = await reader
         .read()
         .catch((cause) => {
+          if (caller?.aborted) throw cause;
           throw unreachable(url, ended.signal.aborted ? "its answer came too slowly" : reason(cause), cause);
         })
         .finally(() => clearTimeout(idle));
