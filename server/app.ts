@@ -23,6 +23,7 @@ export function makeApp(ctx: AppContext): App {
     const peer = clientOf(request, direct);
     let response: Response;
     let account = "";
+    const answerHeaders = new Headers();
     try {
       const url = requestUrl(request);
       // The socket's clients passed the file permissions; a browser cannot reach it.
@@ -36,11 +37,24 @@ export function makeApp(ctx: AppContext): App {
       const query = parseQuery(route.query, url.searchParams);
       if (route.patient) peer.patience?.();
       const answerType = negotiate(request.headers.get("accept"), offeredBy(route));
-      const call: Call = { ctx, request, url, route, params, query, grant, peer, actor, answerType };
+      const call: Call = {
+        ctx,
+        request,
+        url,
+        route,
+        params,
+        query,
+        grant,
+        peer,
+        actor,
+        answerHeaders,
+        answerType,
+      };
       response = await withoutBodyForHead(request, await route.handle(call));
     } catch (error) {
       response = problemResponse(error, ctx.log);
     }
+    for (const [name, value] of answerHeaders) response.headers.set(name, value);
     response = withCors(request, response, ctx.hosts);
     response.headers.set("cache-control", "no-store");
     response.headers.set("x-content-type-options", "nosniff");

@@ -1,4 +1,5 @@
 import type { FederationContext } from "../lib/federation/context.ts";
+import type { RequestVerifier } from "../lib/federation/http_signature.ts";
 import type { Attempts } from "../lib/instance/attempts.ts";
 import type { Instance } from "../lib/instance/instance.ts";
 import type { BundleJobs } from "./bundle_jobs.ts";
@@ -21,6 +22,8 @@ export interface AppContext {
   /** Every request from this machine has all rights, without a token. */
   insecureLocalhost: boolean;
   federation: FederationContext;
+  /** Checks what peers have signed, and that they signed it once. */
+  signatures: RequestVerifier;
   /** Serves the directory: the highest statement of any DID (spec, section 3). */
   servesDirectory: boolean;
   /** Unix milliseconds. */

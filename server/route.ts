@@ -17,6 +17,8 @@ export interface Call<Query = unknown> {
   peer: Peer;
   /** Whom the request claims to speak for, when the caller may. */
   actor: string | null;
+  /** Headers that the answer gets, a refusal as well. */
+  answerHeaders: Headers;
   /** The media type of the answer: one that the route offers, the first unless the client prefers another. */
   answerType: string;
 }

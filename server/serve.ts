@@ -8,6 +8,7 @@ import { exists } from "../lib/base/exists.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
 import type { FederationContext } from "../lib/federation/context.ts";
+import { RequestVerifier } from "../lib/federation/http_signature.ts";
 import { Attempts } from "../lib/instance/attempts.ts";
 import { seedBootstrap } from "../lib/instance/bootstrap.ts";
 import { makeHome } from "../lib/instance/home.ts";
@@ -214,6 +215,7 @@ function makeContext(
     hosts: hostPolicy(settings),
     insecureLocalhost,
     federation,
+    signatures: new RequestVerifier(ports.clock),
     servesDirectory: directory,
     startedAt: ports.clock(),
     stopping,

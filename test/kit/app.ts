@@ -1,5 +1,6 @@
 import { homePaths } from "../../lib/base/home.ts";
 import type { FederationContext } from "../../lib/federation/context.ts";
+import { RequestVerifier } from "../../lib/federation/http_signature.ts";
 import { Attempts } from "../../lib/instance/attempts.ts";
 import { Instance, initInstance, type Ports } from "../../lib/instance/instance.ts";
 import { OWNER } from "../../lib/instance/scopes.ts";
@@ -75,6 +76,7 @@ export class TestApp implements AsyncDisposable {
         log,
         ...federation,
       },
+      signatures: new RequestVerifier(instance.ports.clock),
       servesDirectory: false,
       startedAt: instance.ports.clock(),
       stopping: stopping.signal,

@@ -1,0 +1,225 @@
+import { PROBLEM_TYPE } from "../api/media.ts";
+import { fromProblem } from "../api/problem.ts";
+import { type ErrorCode, SplError } from "../base/errors.ts";
+import type { Pair } from "../folds/pairs.ts";
+import { compareStatements, compareStewards, type Statement } from "../identity/statement.ts";
+import { movePair } from "../instance/federation.ts";
+import { knownStatement, noteStatement, ownStatement } from "../instance/steward.ts";
+import { parseJson } from "../record/json.ts";
+import type { FederationContext } from "./context.ts";
+import { decodeStatement, SEEN, STATEMENT, signRequest } from "./http_signature.ts";
+import { readWhole, type SafeResponse, safeFetch } from "./safe_fetch.ts";
+
+/** Signed calls to a peer, wherever it lives now: whoever answers must be the peer, in the latest of its homes. */
+
+export interface PeerRequest {
+  method: "GET" | "POST";
+  /** Below the peer's base URL, with query: `/federation/v1/…`. */
+  path: string;
+  body?: Uint8Array;
+  contentType?: string;
+  accept: string;
+  signal?: AbortSignal;
+}
+
+/** What a call needs to know of a pair. */
+export type PairAddress = Pick<Pair, "id" | "peer_did" | "url">;
+
+/** Of an answer that is a problem document. */
+const PROBLEM_BOUNDS = { most: 64 * 1024, idleMs: 10_000, totalMs: 10_000 };
+/** What a peer may refuse with; any other code is none of a peer's business. */
+const REFUSALS: readonly ErrorCode[] = [
+  "pair_unknown",
+  "signature_refused",
+  "statement_refused",
+  "cursor_invalid",
+  "rate_limited",
+  "invalid_request",
+  "body_too_large",
+];
+const ELSEWHERE: readonly ErrorCode[] = ["peer_unreachable", "wrong_instance"];
+
+/**
+ * Calls the peer and returns its answer of status 2xx. Where its URL fails, or somebody else or an older home answers
+ * there, the DID is resolved and called where it lives now; once it has answered there, a record says so.
+ * @throws SplError peer_unreachable whose hint names `spl federation refresh`; address_refused, peer_misbehaves; what
+ *   the peer refused, such as pair_unknown or cursor_invalid; superseded when this instance is no longer the steward
+ */
+export async function callPeer(
+  ctx: FederationContext,
+  pair: PairAddress,
+  request: PeerRequest,
+): Promise<SafeResponse> {
+  requireConnected(ctx);
+  let failure = new SplError("peer_unreachable", `no address of ${pair.peer_did} is known`);
+  if (pair.url !== null) {
+    try {
+      return await ask(ctx, pair.peer_did, pair.url, request);
+    } catch (error) {
+      if (!isElsewhere(error)) throw error;
+      failure = error;
+    }
+  }
+  const found = await ctx.instance.store.read((reader) => knownStatement(reader, pair.peer_did));
+  if (!found || found.url === null || found.url === pair.url) throw lost(pair, failure);
+  try {
+    const answer = await ask(ctx, pair.peer_did, found.url, request);
+    await movePair(ctx.instance, pair.id, found.url);
+    ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: found.url });
+    return answer;
+  } catch (error) {
+    throw isElsewhere(error) ? lost(pair, error) : error;
+  }
+}
+
+/**
+ * Keeps what a peer that calls says of itself. When it has moved since it was heard of last, a record says where to. An
+ * address that the operator typed stays while the peer stays in its home: it may be the only one that leads there.
+ */
+export async function noteMove(ctx: FederationContext, pair: Pair, statement: Statement): Promise<Pair> {
+  const known = await note(ctx, statement);
+  const { url } = statement;
+  if (known === null || url === null || url === pair.url || url === known.url) return pair;
+  if (known.steward_id === statement.steward_id && known.url !== pair.url) return pair;
+  await movePair(ctx.instance, pair.id, url);
+  ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: url });
+  return { ...pair, url };
+}
+
+/**
+ * One signed call to whoever lives at `url`, who has to be `did`.
+ * @throws SplError as `callPeer`, and wrong_instance when it is somebody else
+ */
+export async function ask(
+  ctx: FederationContext,
+  did: string,
+  url: string,
+  { method, path, body, contentType, accept, signal }: PeerRequest,
+): Promise<SafeResponse> {
+  requireConnected(ctx);
+  const { store, ports } = ctx.instance;
+  const signer = await store.read((reader) => ctx.instance.signer(reader));
+  const own = ownStatement(signer, ctx.url(), ports.clock());
+  const headers = signRequest({ method, path, body: body ?? null, to: did }, own, signer.key, ports);
+  headers.set("accept", accept);
+  if (contentType !== undefined) headers.set("content-type", contentType);
+  const response = await safeFetch(
+    url + path,
+    { method, headers, ...(body && { body }), ...(signal && { signal }) },
+    { policy: ctx.policy, ...(ctx.resolve && { resolve: ctx.resolve }) },
+  );
+  try {
+    await learnOwn(ctx, response, url, own);
+    await requirePeer(ctx, response, url, did);
+    if (response.status >= 200 && response.status < 300) return response;
+    throw await refusal(response, url);
+  } catch (error) {
+    await response.cancel();
+    throw error;
+  }
+}
+
+function requireConnected({ isolated }: FederationContext): void {
+  if (!isolated) return;
+  throw new SplError("address_refused", "this instance runs isolated and connects to nobody", {
+    hint: "start it without --isolated",
+  });
+}
+
+/** The peer has seen this identity move on. @throws SplError superseded */
+async function learnOwn(
+  ctx: FederationContext,
+  response: SafeResponse,
+  url: string,
+  own: Statement,
+): Promise<void> {
+  const seen = statementIn(ctx, response, SEEN, url);
+  if (seen === null || seen.did !== own.did || compareStewards(seen, own) <= 0) return;
+  await note(ctx, seen);
+}
+
+/** @throws SplError wrong_instance, peer_misbehaves */
+async function requirePeer(
+  ctx: FederationContext,
+  response: SafeResponse,
+  url: string,
+  did: string,
+): Promise<void> {
+  const theirs = statementIn(ctx, response, STATEMENT, url);
+  if (theirs === null) throw new SplError("wrong_instance", `${url} does not answer as an instance would`);
+  if (theirs.did !== did) throw new SplError("wrong_instance", `${url} is ${theirs.did} and not ${did}`);
+  const known = await ctx.instance.store.read((reader) => knownStatement(reader, did));
+  if (known && compareStewards(theirs, known) < 0) {
+    throw new SplError("wrong_instance", `${url} is a home that ${did} has left`);
+  }
+  await note(ctx, theirs);
+}
+
+function statementIn(
+  ctx: FederationContext,
+  response: SafeResponse,
+  header: string,
+  url: string,
+): Statement | null {
+  const text = response.headers.get(header);
+  if (text === null) return null;
+  try {
+    return decodeStatement(text, ctx.instance.ports.clock());
+  } catch (cause) {
+    const why = cause instanceof SplError ? `: ${cause.message}` : "";
+    throw new SplError("peer_misbehaves", `${url} sends a statement that cannot be believed${why}`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * Keeps what is news: another home or another URL. Returns what was known before.
+ */
+async function note(
+  { instance: { store } }: FederationContext,
+  statement: Statement,
+): Promise<Statement | null> {
+  const known = await store.read((reader) => knownStatement(reader, statement.did));
+  const isNews =
+    !known ||
+    compareStewards(statement, known) > 0 ||
+    (known.url !== statement.url && compareStatements(statement, known) > 0);
+  if (isNews) await store.transact((writer) => noteStatement(writer, statement));
+  return known;
+}
+
+async function refusal(response: SafeResponse, url: string): Promise<SplError> {
+  const [type] = (response.headers.get("content-type") ?? "").split(";");
+  const told = type === PROBLEM_TYPE ? await problemIn(response) : null;
+  if (told?.code === "superseded" || told?.code === "wrong_instance") {
+    return new SplError("wrong_instance", `${url} says: ${told.message.slice(0, 500)}`);
+  }
+  if (!told || !REFUSALS.includes(told.code)) {
+    return new SplError("peer_misbehaves", `${url} answers with status ${response.status}`);
+  }
+  const { retry_after } = told.detail ?? {};
+  return new SplError(told.code, `${url} refuses: ${told.message.slice(0, 500)}`, {
+    ...(typeof retry_after === "number" && { detail: { retry_after } }),
+  });
+}
+
+async function problemIn(response: SafeResponse): Promise<SplError | null> {
+  const bytes = await readWhole(response, PROBLEM_BOUNDS);
+  try {
+    return fromProblem(parseJson(bytes));
+  } catch {
+    return null;
+  }
+}
+
+function isElsewhere(error: unknown): error is SplError {
+  return error instanceof SplError && ELSEWHERE.includes(error.code);
+}
+
+function lost({ peer_did }: PairAddress, failure: SplError): SplError {
+  return new SplError("peer_unreachable", failure.message, {
+    hint: `spl federation refresh ${peer_did} looks for where it lives now`,
+    cause: failure,
+  });
+}
