@@ -1,9 +1,9 @@
 import { RESERVED_THREADS } from "../folds/reserved.ts";
-import type { Statement } from "../identity/statement.ts";
+import { compareStatements, type Statement } from "../identity/statement.ts";
 import { emitWith } from "../instance/emit.ts";
 import type { Instance } from "../instance/instance.ts";
 import { foldReserved } from "../instance/reserved.ts";
-import { noteStatement, placeOf, standing } from "../instance/steward.ts";
+import { knownStatement, noteStatement, placeOf, standing } from "../instance/steward.ts";
 import type { JsonObject } from "../record/types.ts";
 import type { Writer } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
@@ -15,6 +15,9 @@ import type { FederationContext } from "./context.ts";
  */
 export async function learn(ctx: FederationContext, statement: Statement): Promise<boolean> {
   const { instance, log } = ctx;
+  // Most of what is heard is known, and costs no transaction.
+  const known = await instance.store.read((reader) => knownStatement(reader, statement.did));
+  if (known !== null && compareStatements(statement, known) <= 0) return false;
   const { noted, lost } = await instance.store.transact(async (writer) => {
     const signer = await instance.signer(writer);
     const before = await standing(writer, signer);

@@ -13,6 +13,7 @@ import { closeRevokedDevices } from "./devices.ts";
 import { type Inspection, inspectBundle } from "./inspect.ts";
 import { Instance, type Ports, type Signer } from "./instance.ts";
 import { Spool } from "./spool.ts";
+import { highestEpoch, refuseRevoked, requireActive } from "./steward.ts";
 import type { BundleVerified, ImportOptions, ImportReceipt, ImportSummary } from "./types.ts";
 
 /** Page cache while a bundle goes in; the same whatever its size. */
@@ -38,7 +39,7 @@ interface Contents {
  * Makes the instance in `home` be the one in the bundle (spec, section 5). The file is checked and spooled
  * while it streams, without holding the write lock; only when everything agrees one transaction inserts all
  * and adopts the identity. Whatever fails before leaves nothing behind.
- * @throws SplError bundle_malformed, verification_failed, did_mismatch, store_not_empty, disk_full
+ * @throws SplError superseded, bundle_malformed, verification_failed, did_mismatch, store_not_empty, disk_full
  */
 export async function importBundle(
   home: string,
@@ -66,10 +67,11 @@ export async function importBundle(
     onEvent: async (event) => {
       if (event.kind === "manifest") {
         contents.manifest = event.manifest;
-        const { totals, did } = await instance.store.read(async (reader) => ({
-          totals: await reader.totals(),
-          did: (await instance.signer(reader)).did,
-        }));
+        const { totals, did } = await instance.store.read(async (reader) => {
+          const signer = await instance.signer(reader);
+          await requireActive(reader, signer);
+          return { totals: await reader.totals(), did: signer.did };
+        });
         contents.foreign = isForeign(event.manifest, did, options);
         checkExpected(event.manifest, options);
         // A store of another size differs for sure: no need to read on.
@@ -116,7 +118,7 @@ class Import {
   /** The same summary without a write. */
   async rehearse(reader: Reader): Promise<ImportSummary> {
     const signer = await this.instance.signer(reader);
-    const after = this.#adopted(signer) ?? signer;
+    const after = (await this.#adopted(reader, signer)) ?? signer;
     let deduplicated = 0;
     for (const entries of this.spool.groups())
       deduplicated += await reader.known(entries.map((entry) => entry.id));
@@ -134,7 +136,8 @@ class Import {
     const { summary, before, after } = await instance.store.transact(async (writer) => {
       const totals = await refuseIfDifferent(writer, inspection, this.options);
       const signer = await instance.signer(writer);
-      const after = this.#adopted(signer) ?? signer;
+      await requireActive(writer, signer);
+      const after = (await this.#adopted(writer, signer)) ?? signer;
       await refuseOtherKeys(writer, this.contents.signers);
       const counts = await this.#insert(writer, totals);
       const access = await this.#accounts(writer, after);
@@ -237,19 +240,21 @@ class Import {
     return after.did === this.inspection.manifest.source_did ? this.contents : { accounts: [], tokens: [] };
   }
 
-  /** The identity that the bundle brings, or null where this instance stays who it is. */
-  #adopted(current: Signer): Signer | null {
+  /** The identity that the bundle brings, or null where this instance stays who it is. @throws SplError superseded */
+  async #adopted(reader: Reader, current: Signer): Promise<Signer | null> {
     const { manifest } = this.inspection;
     const { seed } = this.contents;
     if (this.options.keepIdentity || seed === null || manifest.source_did === current.did) return null;
     const key: KeyPair = keyFromSeed(seed);
+    const { stewardId } = current;
+    const incoming = { did: manifest.source_did, stewardId, epoch: current.epoch };
+    await refuseRevoked(reader, incoming.did);
     return {
-      did: manifest.source_did,
+      ...incoming,
       name: parseInstanceDid(manifest.source_did)!.name,
       fingerprint: key.fingerprint,
       publicKey: key.publicKey,
-      epoch: Math.max(this.instance.ports.clock(), current.epoch + 1),
-      stewardId: current.stewardId,
+      epoch: Math.max(this.instance.ports.clock(), 1 + (await highestEpoch(reader, incoming))),
       key,
     };
   }

@@ -3,7 +3,7 @@ import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { compareStatements, compareStewards, type Statement, signStatement } from "../identity/statement.ts";
 import type { IdentityRow, Reader, Writer } from "../store/types.ts";
-import type { Signer } from "./instance.ts";
+import type { Instance, Signer } from "./instance.ts";
 import type { InstanceState } from "./types.ts";
 
 /** One identity, one living steward (spec, section 3): who it is, and what this home must not do when it is not it. */
@@ -23,6 +23,45 @@ export function ownStatement(signer: Signer, url: string | null, now: number): S
     },
     key,
   );
+}
+
+/** The statement that ends the identity; it names no address. */
+export function revokedStatement(signer: Signer, now: number): Statement {
+  const { sig: _, ...fields } = ownStatement(signer, null, now);
+  return signStatement({ ...fields, revoked: true }, signer.key);
+}
+
+/**
+ * The statement of this identity that holds: this home's own, made anew where it would say something else, or the one
+ * by which another home superseded it.
+ */
+export async function keepOwnStatement(instance: Instance, url: string | null): Promise<Statement> {
+  const holds = await instance.store.read(async (reader) => {
+    const signer = await instance.signer(reader);
+    const { by } = await standing(reader, signer);
+    const known = await knownStatement(reader, signer.did);
+    return by ?? (known?.epoch === signer.epoch && known.url === url ? known : null);
+  });
+  if (holds !== null) return holds;
+  return instance.store.transact(async (writer) => {
+    const { key, ...identity } = await instance.signer(writer);
+    const { by } = await standing(writer, identity);
+    if (by !== null) return by;
+    const known = await knownStatement(writer, identity.did);
+    const own = known?.steward_id === identity.stewardId ? known : null;
+    // Of two statements of one epoch the later one holds, also after the clock or the home was set back.
+    const at = Math.max(instance.ports.clock(), own === null ? 0 : Date.parse(own.issued_at) + 1);
+    const kept = { ...identity, epoch: Math.max(identity.epoch, own?.epoch ?? 0) };
+    if (kept.epoch !== identity.epoch) await writer.setIdentity(kept);
+    const statement = ownStatement({ ...kept, key }, url, at);
+    await noteStatement(writer, statement);
+    return statement;
+  });
+}
+
+/** The highest epoch that is known of an identity, in Unix milliseconds or higher. */
+export async function highestEpoch(reader: Reader, identity: StewardRow): Promise<number> {
+  return Math.max(identity.epoch, (await knownStatement(reader, identity.did))?.epoch ?? 0);
 }
 
 /** Keeps a checked statement if it outranks what is known of its DID. */
@@ -79,6 +118,16 @@ export async function requireActive(reader: Reader, identity: StewardRow): Promi
       detail: { state, since, ...(by.url !== null && { url: by.url }) },
     },
   );
+}
+
+/** No home may become who has ended. @throws SplError superseded */
+export async function refuseRevoked(reader: Reader, did: string): Promise<void> {
+  const known = await knownStatement(reader, did);
+  if (!known?.revoked) return;
+  throw new SplError("superseded", `${did} was revoked (${known.issued_at}): no home can be it any more`, {
+    hint: "spl init makes a new identity; spl import FILE --keep-identity brings only the records",
+    detail: { state: "revoked" },
+  });
 }
 
 /** Where a statement says that its instance lives, in words. */

@@ -1,0 +1,60 @@
+import { utf8 } from "../base/bytes.ts";
+import { SplError } from "../base/errors.ts";
+import {
+  compareStatements,
+  MAX_STATEMENT_BYTES,
+  readStatement,
+  type Statement,
+} from "../identity/statement.ts";
+import type { FederationContext } from "./context.ts";
+import { exchangeJson } from "./exchange.ts";
+
+/** A directory keeps the highest endpoint statement of any DID (spec, section 3), and is believed nothing else. */
+
+const JSON_HEADERS = { "content-type": "application/json" };
+
+/**
+ * What the configured directory knows of a DID; null when that is nothing, and without a directory.
+ * @throws SplError statement_refused, peer_unreachable, peer_misbehaves, address_refused
+ */
+export async function askDirectory(
+  ctx: FederationContext,
+  did: string,
+  signal?: AbortSignal,
+): Promise<Statement | null> {
+  if (!asks(ctx)) return null;
+  const request = { method: "GET" as const, ...(signal && { signal }) };
+  const answer = await exchangeJson(ctx, entryUrl(ctx.directory, did), request, MAX_STATEMENT_BYTES);
+  if (answer === null) return null;
+  const statement = readStatement(answer, ctx.instance.ports.clock());
+  if (statement.did === did) return statement;
+  throw new SplError("peer_misbehaves", `${ctx.directory} answers with a statement of ${statement.did}`);
+}
+
+/** Publishes a statement unless the directory has it. Returns what was there before. @throws as `askDirectory` */
+export async function publish(
+  ctx: FederationContext,
+  statement: Statement,
+  signal?: AbortSignal,
+): Promise<Statement | null> {
+  const before = await askDirectory(ctx, statement.did, signal);
+  if (!asks(ctx) || (before !== null && compareStatements(before, statement) >= 0)) return before;
+  const body = utf8(JSON.stringify(statement));
+  const request = {
+    method: "PUT" as const,
+    headers: new Headers(JSON_HEADERS),
+    body,
+    ...(signal && { signal }),
+  };
+  await exchangeJson(ctx, entryUrl(ctx.directory, statement.did), request, MAX_STATEMENT_BYTES);
+  return before;
+}
+
+/** Whether there is another instance to ask: this one, if it is its own directory, knows what it knows. */
+function asks(ctx: FederationContext): ctx is FederationContext & { directory: string } {
+  return ctx.directory !== null && ctx.directory !== ctx.url();
+}
+
+function entryUrl(directory: string, did: string): string {
+  return `${directory}/directory/${encodeURIComponent(did)}`;
+}

@@ -1,0 +1,54 @@
+import { fromProblem } from "../api/problem.ts";
+import { SplError } from "../base/errors.ts";
+import { parseJson } from "../record/json.ts";
+import type { Json } from "../record/types.ts";
+import type { FederationContext } from "./context.ts";
+import { readWhole, type SafeRequest, safeFetch } from "./safe_fetch.ts";
+
+/** Small answers of public endpoints: directories, `/.well-known/syncropel`, DID documents. Milliseconds. */
+const HEAD_MS = 5000;
+const BODY = { idleMs: 5000, totalMs: 10_000 };
+
+export type Dialling = Pick<FederationContext, "policy" | "resolve" | "isolated">;
+
+/**
+ * One request whose answer is JSON; null for 404.
+ * @param most bytes of the answer
+ * @throws SplError the callee's own problem, and what `safeFetch` throws; address_refused while isolated
+ */
+export async function exchangeJson(
+  { policy, resolve, isolated }: Dialling,
+  url: string,
+  request: SafeRequest,
+  most: number,
+): Promise<Json | null> {
+  requireConnected(isolated);
+  const response = await safeFetch(url, request, { policy, headMs: HEAD_MS, ...(resolve && { resolve }) });
+  const body = await readWhole(response, { ...BODY, most });
+  if (response.status === 404) return null;
+  const { origin } = new URL(url);
+  let value: Json;
+  try {
+    value = parseJson(body);
+  } catch (cause) {
+    throw new SplError(
+      "peer_misbehaves",
+      `${origin} answers ${response.status} with something else than JSON`,
+      {
+        cause,
+      },
+    );
+  }
+  if (response.status < 300) return value;
+  const told = fromProblem(value);
+  if (told) throw told.retold({ message: `${origin} answers: ${told.message}` });
+  throw new SplError("peer_misbehaves", `${origin} answers with status ${response.status}`);
+}
+
+/** @throws SplError address_refused */
+function requireConnected(isolated: boolean): void {
+  if (!isolated) return;
+  throw new SplError("address_refused", "this instance is isolated: it connects to nobody", {
+    hint: "spl serve without --isolated",
+  });
+}
