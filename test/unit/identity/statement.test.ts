@@ -146,7 +146,12 @@ describe("what is no statement", () => {
 });
 
 describe("the order", () => {
-  const at = (epoch: number, steward = "a", revoked = false) => ({ epoch, steward_id: steward, revoked });
+  const at = (epoch: number, steward_id = "a", revoked = false) => ({
+    ...signed(),
+    epoch,
+    steward_id,
+    revoked,
+  });
   const ascending = [at(1, "f"), at(2, "a"), at(2, "b"), at(3, "a"), at(1, "a", true), at(2, "0", true)];
 
   test("a revocation first, then epoch, then steward", () => {
