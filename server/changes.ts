@@ -1,3 +1,6 @@
+/** A sign of life this often keeps a quiet stream alive on its way through proxies. */
+const HEARTBEAT_MS = 25_000;
+
 /** Tells the streams that follow the feed when there may be something new. */
 export class Changes {
   #next = Promise.withResolvers<void>();
@@ -11,4 +14,16 @@ export class Changes {
     this.#next.resolve();
     this.#next = Promise.withResolvers<void>();
   }
+}
+
+/** Resolves at a change, when a sign of life is due, or when the stream has to end. */
+export async function changeOrHeartbeat(changed: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const wake = () => resolve();
+  const timer = setTimeout(wake, HEARTBEAT_MS);
+  signal.addEventListener("abort", wake);
+  await Promise.race([promise, changed]);
+  signal.removeEventListener("abort", wake);
+  clearTimeout(timer);
 }

@@ -1,6 +1,6 @@
 import { utf8 } from "../base/bytes.ts";
 import type { Entry } from "../record/types.ts";
-import { ed25519 } from "./ed25519.ts";
+import { ed25519, verifyAside } from "./ed25519.ts";
 import type { KeyPair } from "./key.ts";
 
 /**
@@ -25,4 +25,12 @@ export function verifyEntry(
   publicKey: Uint8Array,
 ): boolean {
   return ed25519.verify(entry.sig, recordMessage(entry.id, entry.judged_by, entry.signer), publicKey);
+}
+
+/** `verifyEntry` in the engine's threads. */
+export function verifyEntryAside(
+  entry: Pick<Entry, "id" | "judged_by" | "signer" | "sig">,
+  publicKey: Uint8Array,
+): Promise<boolean> {
+  return verifyAside(entry.sig, recordMessage(entry.id, entry.judged_by, entry.signer), publicKey);
 }

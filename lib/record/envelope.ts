@@ -56,7 +56,11 @@ export function parseEnvelopeLine(bytes: Uint8Array): Entry {
   ]);
   const { judged_by, ...hashed } = exactly(record, "record", EIGHT);
   const sealed = sealEntry(parseHashedFields(hashed));
-  if (sealed.id !== id) throw invalid(`id is not the record's hash ${sealed.id}`);
+  if (sealed.id !== id) {
+    throw new SplError("invalid_record", `id is not the record's hash ${sealed.id}`, {
+      detail: { hash: sealed.id },
+    });
+  }
   const signature = typeof sig === "string" ? fromBase64Url(sig, 64) : null;
   if (signature === null) throw invalid("sig must be 64 bytes in unpadded base64url");
   if (!isDid(signer)) throw invalid("signer must be a DID");

@@ -6,12 +6,14 @@ export const APPLICATION_ID = 0x53504c31;
 
 /**
  * A thread's namespace (spec, section 2): what its opening body, the first in canonical order, names; of a row of
- * `threads`. At most 256 characters.
+ * `threads`. At most 256 characters. Empty, and thereby shared with nobody, while the first record has parents: then
+ * the opening one has not come in yet, and nothing says how private the thread is.
  */
 export const OPENING_NAMESPACE = `coalesce((
-    SELECT CASE WHEN json_type(o.body, '$.namespace') = 'text' AND length(o.body ->> '$.namespace') <= 256
-      THEN o.body ->> '$.namespace' END
-    FROM (SELECT CAST(r.canonical AS TEXT) -> '$.body' AS body FROM records r WHERE r.thread = threads.no
+    SELECT CASE WHEN json_array_length(o.record, '$.parents') > 0 THEN ''
+      WHEN json_type(o.record, '$.body.namespace') = 'text' AND length(o.record ->> '$.body.namespace') <= 256
+      THEN o.record ->> '$.body.namespace' END
+    FROM (SELECT CAST(r.canonical AS TEXT) AS record FROM records r WHERE r.thread = threads.no
       ORDER BY r.clock, r.actor, r.id LIMIT 1) o), 'default')`;
 
 /**

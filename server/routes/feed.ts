@@ -6,11 +6,9 @@ import { getRecord, recordsSince } from "../../lib/instance/threads.ts";
 import { envelopeLine } from "../../lib/record/envelope.ts";
 import type { SequencedEntry } from "../../lib/store/types.ts";
 import { listing, ndjson } from "../answer.ts";
+import { changeOrHeartbeat } from "../changes.ts";
 import { type Call, type Route, route } from "../route.ts";
 import { flag, limitOf } from "../stages/query.ts";
-
-/** An empty line this often keeps a quiet stream alive on its way through proxies. */
-const HEARTBEAT_MS = 25_000;
 
 const feedQuery = z.strictObject({
   after: z.coerce.number().int().min(0).default(0).describe("the seq behind which to begin"),
@@ -74,7 +72,7 @@ async function* follow(call: Call<FeedQuery>): AsyncGenerator<string> {
     if (items.length === 0) {
       // Also sent at once when nothing is there yet: it tells the client that the stream stands.
       yield "\n";
-      await firstOf(changed, signal);
+      await changeOrHeartbeat(changed, signal);
     } else {
       yield items.map((item) => `${feedLine(item)}\n`).join("");
     }
@@ -88,16 +86,4 @@ function readSince({ ctx, query }: Call<FeedQuery>, after: number): ReturnType<t
 
 function feedLine(entry: SequencedEntry): string {
   return `{"seq":${entry.seq},${envelopeLine(entry).slice(1)}`;
-}
-
-/** Resolves at a change, at a heartbeat, or when the stream has to end. */
-async function firstOf(changed: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const wake = () => resolve();
-  const timer = setTimeout(wake, HEARTBEAT_MS);
-  signal.addEventListener("abort", wake);
-  await Promise.race([promise, changed]);
-  signal.removeEventListener("abort", wake);
-  clearTimeout(timer);
 }

@@ -1,0 +1,143 @@
+import { fromUtf8 } from "../base/bytes.ts";
+import { SplError } from "../base/errors.ts";
+import { MAX_CLOCK_JUMP, MAX_LABEL } from "../base/limits.ts";
+import { Breath } from "../base/turn.ts";
+import { RESERVED_THREADS } from "../folds/reserved.ts";
+import type { Instance } from "../instance/instance.ts";
+import { foldReserved } from "../instance/reserved.ts";
+import { requireActive } from "../instance/steward.ts";
+import { compareOrder } from "../record/order.ts";
+import { parentsOf } from "../record/parents.ts";
+import type { Entry, Json } from "../record/types.ts";
+import type { InsertResult, Reader, Selection, Writer } from "../store/types.ts";
+import type { CheckedPage } from "./check.ts";
+import { admits } from "./feed.ts";
+import type { Refusals } from "./refusals.ts";
+import { sharedWith } from "./shared.ts";
+
+/** Records between two turns of the event loop. */
+const STEP = 100;
+const RESERVED: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
+
+/** What is shared with an active pair at this moment, and who this instance is. */
+export interface Link {
+  self: string;
+  storeId: string;
+  shared: Selection;
+}
+
+/**
+ * @throws SplError superseded; pair_unknown when the pair is not active (any more)
+ */
+export async function linkOf(instance: Instance, reader: Reader, pair: string): Promise<Link> {
+  const { did, stewardId, epoch } = await instance.signer(reader);
+  await requireActive(reader, { did, stewardId, epoch });
+  const folds = await foldReserved(reader, did);
+  const found = folds.pairs.all().find(({ id }) => id === pair);
+  if (found?.state !== "active") {
+    throw new SplError("pair_unknown", `the pair ${pair.slice(0, 12)} is ${found?.state ?? "not here"}`, {
+      hint: "spl federation list shows what there is",
+    });
+  }
+  return { self: did, storeId: stewardId, shared: sharedWith(folds, found) };
+}
+
+/**
+ * Stores a checked page and where the next one begins, in one transaction. What is not shared, or has an impossible
+ * clock, is left out and counted in `page.refused`.
+ * @param closed threads that turned out to be private; belongs to one pull
+ * @param cursor told what is shared now; null keeps the cursor that is there
+ * @throws SplError as `linkOf`; then nothing of the page is stored
+ */
+export async function applyPage(
+  instance: Instance,
+  pair: { id: string; peer_did: string },
+  page: CheckedPage,
+  closed: Set<string>,
+  cursor: ((shared: Selection) => string) | null,
+): Promise<InsertResult> {
+  return instance.store.transact(async (writer) => {
+    const { shared } = await linkOf(instance, writer, pair.id);
+    const admitted: Entry[] = [];
+    const breath = new Breath();
+    for (const [thread, entries] of Map.groupBy(page.entries, (entry) => entry.thread)) {
+      await breath.take();
+      admitted.push(...(await admit(writer, shared, thread, entries, closed, page.refused)));
+    }
+    const signing = new Set(admitted.map((entry) => entry.signer));
+    for (const signer of page.signers) if (signing.has(signer.did)) await writer.putSigner(signer);
+    const sum: InsertResult = { inserted: 0, deduplicated: page.known, replaced: 0 };
+    for (let at = 0; at < admitted.length; at += STEP) {
+      const result = await writer.insert(admitted.slice(at, at + STEP));
+      sum.inserted += result.inserted;
+      sum.deduplicated += result.deduplicated;
+      sum.replaced += result.replaced;
+      await breath.take();
+    }
+    if (cursor) await keepCursor(writer, pair.peer_did, cursor(shared));
+    return sum;
+  });
+}
+
+export async function keepCursor(writer: Writer, did: string, cursor: string): Promise<void> {
+  const fresh = { did, lastSync: null, failures: 0, nextAt: 0, problem: null };
+  await writer.putPeer({ ...fresh, ...(await writer.peer(did)), cursor });
+}
+
+/** Those records of one thread that may come in, in canonical order. */
+async function admit(
+  writer: Writer,
+  shared: Selection,
+  thread: string,
+  entries: Entry[],
+  closed: Set<string>,
+  refused: Refusals,
+): Promise<Entry[]> {
+  const row = await writer.thread(thread);
+  // Its opening record has told its namespace.
+  const isOpen = row !== null && row.namespace !== "";
+  const mayEnter = isOpen ? admits(shared, thread, row.namespace) : admitsUnopened(shared, thread);
+  if (!mayEnter || closed.has(thread)) {
+    for (const { id } of entries) refused.add(RESERVED.has(thread) ? "reserved" : "not_shared", id);
+    return [];
+  }
+  let opening = row && (await firstOf(writer, thread));
+  let clock = row?.clock ?? 0;
+  const admitted: Entry[] = [];
+  for (const entry of entries.sort(compareOrder)) {
+    const hasParents = parentsOf(entry).length > 0;
+    // Parents have lower clocks, and a clock far ahead would use up the thread's numbers.
+    if ((hasParents && entry.clock === 0) || entry.clock - clock > MAX_CLOCK_JUMP) {
+      refused.add("clock", entry.id);
+      continue;
+    }
+    const opens = opening === null || compareOrder(entry, opening) < 0;
+    const isPrivate = opens && !hasParents && !admits(shared, thread, namespaceOf(entry));
+    if (isPrivate && !isOpen) closed.add(thread);
+    if (isPrivate || closed.has(thread)) {
+      refused.add("not_shared", entry.id);
+      continue;
+    }
+    if (opens) opening = entry;
+    admitted.push(entry);
+    clock = Math.max(clock, entry.clock);
+  }
+  return admitted;
+}
+
+/** Whether a thread may be in the selection whose namespace nothing tells yet. */
+function admitsUnopened(shared: Selection, thread: string): boolean {
+  return admits({ ...shared, namespaces: null }, thread, "");
+}
+
+async function firstOf(reader: Reader, thread: string): Promise<Entry | null> {
+  for await (const [entry] of reader.threadEntries(thread, { limit: 1 })) return entry ?? null;
+  return null;
+}
+
+/** As the store will derive it from an opening record. */
+function namespaceOf({ canonical }: Entry): string {
+  const { body } = JSON.parse(fromUtf8(canonical)!) as { body: { [field: string]: Json } };
+  const namespace = Object.hasOwn(body, "namespace") ? body.namespace : null;
+  return typeof namespace === "string" && [...namespace].length <= MAX_LABEL ? namespace : "default";
+}

@@ -1,0 +1,121 @@
+import { toHex } from "../base/bytes.ts";
+import { MAX_RECORD_BYTES } from "../base/limits.ts";
+import { envelopeLine } from "../record/envelope.ts";
+import type { Entry } from "../record/types.ts";
+import type { Reader, Selection } from "../store/types.ts";
+import { type CursorOf, writeCursor } from "./cursor.ts";
+
+/**
+ * Pages of records as one instance hands them to another: NDJSON of envelopes in canonical form, before the first of
+ * each foreign signer that signer's key, and at the end where the next page begins.
+ */
+
+export const PAGE_RECORDS = 1000;
+/** A page ends with the record that takes it above this many bytes. */
+const PAGE_BYTES = 4 * 1024 * 1024;
+/** One line of a page: an envelope is a record and its signature. */
+export const MAX_PAGE_LINE = MAX_RECORD_BYTES + 2048;
+/** A whole page with its signers. */
+export const MAX_PAGE_BYTES = PAGE_BYTES + MAX_PAGE_LINE + PAGE_RECORDS * 512;
+
+export interface Page {
+  /** Whole lines with their line feeds. */
+  text: string;
+  records: number;
+  /** The number behind which the next page begins. */
+  seq: number;
+  more: boolean;
+}
+
+/** Gathers the lines of one page. */
+class PageWriter {
+  readonly #parts: string[] = [];
+  readonly #signers: Set<string>;
+  #bytes = 0;
+  records = 0;
+
+  /** @param self the serving instance, whose key its peers have */
+  constructor(
+    readonly reader: Reader,
+    self: string,
+  ) {
+    this.#signers = new Set([self]);
+  }
+
+  get full(): boolean {
+    return this.records >= PAGE_RECORDS || this.#bytes >= PAGE_BYTES;
+  }
+
+  async add(entry: Entry): Promise<void> {
+    if (!this.#signers.has(entry.signer)) {
+      this.#signers.add(entry.signer);
+      const signer = await this.reader.signer(entry.signer);
+      const line = { signer: { did: entry.signer, public_key: toHex(signer!.publicKey) } };
+      this.#parts.push(`${JSON.stringify(line)}\n`);
+    }
+    const line = `${envelopeLine(entry)}\n`;
+    this.#parts.push(line);
+    this.#bytes += line.length;
+    this.records++;
+  }
+
+  end(cursor: string | null, more: boolean): string {
+    return `${this.#parts.join("")}${JSON.stringify({ cursor, more })}\n`;
+  }
+}
+
+/**
+ * What was taken in behind `after`, of the shared threads or of one of them.
+ * @param self DID of the serving instance
+ */
+export async function pageSince(reader: Reader, self: string, of: CursorOf, after: number): Promise<Page> {
+  const page = new PageWriter(reader, self);
+  let seq = after;
+  let more = false;
+  const batches = reader.since(after, { selection: of.shared, limit: PAGE_RECORDS + 1 });
+  reading: for await (const batch of batches) {
+    for (const entry of batch) {
+      more = page.full;
+      if (more) break reading;
+      await page.add(entry);
+      seq = entry.seq;
+    }
+  }
+  // What is not shared is passed over once, not with each page.
+  if (!more) seq = await reader.lastSeq();
+  return { text: page.end(writeCursor(of, seq), more), records: page.records, seq, more };
+}
+
+/** Those of the records that are here and shared, in the order of `ids`; `more` when not all of them fitted. */
+export async function pageOfIds(
+  reader: Reader,
+  self: string,
+  shared: Selection,
+  ids: string[],
+): Promise<string> {
+  const page = new PageWriter(reader, self);
+  for (const id of ids) {
+    if (page.full) return page.end(null, true);
+    const entry = await reader.record(id);
+    if (entry && (await isShared(reader, shared, entry.thread))) await page.add(entry);
+  }
+  return page.end(null, false);
+}
+
+async function isShared(reader: Reader, selection: Selection, thread: string): Promise<boolean> {
+  const row = await reader.thread(thread);
+  return row !== null && admits(selection, thread, row.namespace);
+}
+
+/** Whether a thread of this namespace belongs to the selection. */
+export function admits(
+  { namespaces, threads, without }: Selection,
+  thread: string,
+  namespace: string,
+): boolean {
+  return (
+    (namespaces === null || namespaces.includes(namespace)) &&
+    (threads === null || threads.includes(thread)) &&
+    !without.includes(thread)
+  );
+}

@@ -1,0 +1,73 @@
+import type { Instance } from "../instance/instance.ts";
+import type { Selection } from "../store/types.ts";
+import { applyPage } from "./apply.ts";
+import { checkPage } from "./check.ts";
+import type { ReceivedPage } from "./page.ts";
+import { Refusals } from "./refusals.ts";
+import { selectionHash } from "./shared.ts";
+
+export interface PullOptions {
+  /** One thread only, whole; the pair's place in the feed stays as it is. */
+  thread?: string;
+  /** Ends the pull between two pages. */
+  signal?: AbortSignal;
+  /** Called when something new is stored. */
+  onNews?: () => void;
+}
+
+/** What a pull did so far. */
+export class PullSummary {
+  pulled = 0;
+  deduplicated = 0;
+  readonly refused = new Refusals();
+  /** Of the answers' bodies. */
+  bytes = 0;
+  /** Requests that were answered. */
+  rounds = 0;
+}
+
+/** Takes in the pages of one peer, one after another. */
+export class Intake {
+  /** Threads that turned out to be private on the way. */
+  readonly #closed = new Set<string>();
+
+  constructor(
+    readonly instance: Instance,
+    readonly pair: { id: string; peer_did: string },
+    readonly options: PullOptions,
+    readonly summary: PullSummary,
+  ) {}
+
+  /**
+   * Checks a page and stores what holds, together with where the next begins. Returns the ids that were in it.
+   * @param cursor where the next page begins; null keeps what is known of that
+   * @param asked ids that were asked for, where that is so
+   */
+  async take(
+    page: ReceivedPage,
+    cursor: string | null,
+    asked: ReadonlySet<string> | null = null,
+  ): Promise<Set<string>> {
+    const { instance, pair, options, summary } = this;
+    const checked = await checkPage(instance.store, pair.peer_did, page, asked);
+    const kept = options.thread === undefined ? cursor : null;
+    const bound = kept === null ? null : (shared: Selection) => boundCursor(kept, shared);
+    const result = await applyPage(instance, pair, checked, this.#closed, bound);
+    summary.pulled += result.inserted;
+    summary.deduplicated += result.deduplicated + result.replaced;
+    summary.refused.addAll(checked.refused);
+    if (result.inserted + result.replaced > 0) options.onNews?.();
+    return checked.seen;
+  }
+}
+
+/** A cursor is kept with what was shared when it came: under another consent, what was passed over has to be asked for. */
+export function boundCursor(cursor: string, shared: Selection): string {
+  return `${selectionHash(shared)}.${cursor}`;
+}
+
+/** The cursor in what `boundCursor` wrote, or null when it was for something else. */
+export function cursorIn(kept: string | null, shared: Selection): string | null {
+  const own = `${selectionHash(shared)}.`;
+  return kept?.startsWith(own) ? kept.slice(own.length) : null;
+}

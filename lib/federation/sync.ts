@@ -1,0 +1,222 @@
+import { concatBytes, toHex, utf8 } from "../base/bytes.ts";
+import { SplError } from "../base/errors.ts";
+import type { Instance } from "../instance/instance.ts";
+import type { Selection } from "../store/types.ts";
+import { keepCursor, type Link, linkOf } from "./apply.ts";
+import { MAX_PAGE_BYTES, PAGE_RECORDS } from "./feed.ts";
+import { boundCursor, cursorIn, Intake, type PullOptions, PullSummary } from "./intake.ts";
+import type { PeerRequest } from "./link.ts";
+import { linesOf, misbehaves, type ReceivedPage, readPage } from "./page.ts";
+import { MAX_MESSAGE_BYTES, openReconciliation, stepReconciliation } from "./reconcile.ts";
+import type { SafeResponse } from "./safe_fetch.ts";
+
+/** Pulling what a peer has and this instance has not. A pull that breaks off has kept every page before. */
+
+/** The answer's header that says where the feed goes on once a reconciliation is done. */
+export const CURSOR = "syncropel-cursor";
+/** Pages in a row that bring nothing new before this instance reconciles, or, once it has, gives up on the peer. */
+const QUIET_PAGES = 20;
+/** Rounds of one reconciliation that find nothing: the sixteenths of sixteenths of any set have ended long before. */
+const QUIET_ROUNDS = 40;
+const PAGE_BOUNDS = { most: MAX_PAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
+const MESSAGE_BOUNDS = { most: MAX_MESSAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
+
+/** Sends a signed request to the peer; `callPeer` with everything but the request given. */
+export type PeerCall = (request: PeerRequest) => Promise<Pick<SafeResponse, "headers" | "chunks">>;
+
+/**
+ * Pulls from the peer of an active pair until it has nothing more.
+ * @param summary is brought up to date while it goes on, so that a pull that fails has one as well
+ * @throws SplError superseded, pair_unknown, peer_misbehaves, and what `call` throws
+ */
+export async function pull(
+  instance: Instance,
+  pair: { id: string; peer_did: string },
+  call: PeerCall,
+  options: PullOptions = {},
+  summary = new PullSummary(),
+): Promise<PullSummary> {
+  await new Pull(instance, pair, call, options, summary).run();
+  return summary;
+}
+
+class Pull {
+  readonly #intake: Intake;
+  /** Cursors that pages of this pull began with. */
+  readonly #cursors = new Set<string>();
+
+  constructor(
+    readonly instance: Instance,
+    readonly pair: { id: string; peer_did: string },
+    readonly call: PeerCall,
+    readonly options: PullOptions,
+    readonly summary: PullSummary,
+  ) {
+    this.#intake = new Intake(instance, pair, options, summary);
+  }
+
+  async run(): Promise<void> {
+    const { shared, cursor, empty } = await this.#begin();
+    if (cursor === null && !empty) return this.#reconcileAndFollow();
+    try {
+      if (!(await this.#feed(cursor))) await this.#reconcileAndFollow();
+    } catch (error) {
+      const lost = error instanceof SplError && error.code === "cursor_invalid" && cursor !== null;
+      if (!lost) throw error;
+      if (await this.#holdsNothing(shared)) await this.#feed(null);
+      else await this.#reconcileAndFollow();
+    }
+  }
+
+  /** What is shared, where the feed goes on, and whether nothing of it is here yet. */
+  async #begin(): Promise<{ shared: Selection; cursor: string | null; empty: boolean }> {
+    const { store } = this.instance;
+    const { shared, kept } = await store.read(async (reader) => {
+      const link = await linkOf(this.instance, reader, this.pair.id);
+      return { shared: link.shared, kept: await reader.peer(this.pair.peer_did) };
+    });
+    const cursor = this.options.thread === undefined ? cursorIn(kept?.cursor ?? null, shared) : null;
+    return { shared, cursor, empty: cursor === null && (await this.#holdsNothing(this.#narrowed(shared))) };
+  }
+
+  #holdsNothing(shared: Selection): Promise<boolean> {
+    return this.instance.store.read(async (reader) => {
+      for await (const _ of reader.since(0, { selection: shared, limit: 1 })) return false;
+      return true;
+    });
+  }
+
+  #narrowed(shared: Selection): Selection {
+    const { thread } = this.options;
+    if (thread === undefined) return shared;
+    const allowed = shared.threads === null || shared.threads.includes(thread);
+    return { ...shared, threads: allowed ? [thread] : [] };
+  }
+
+  /** False where it goes on and on with what is here already. */
+  async #feed(from: string | null): Promise<boolean> {
+    let quiet = 0;
+    let coming = this.#page(from);
+    for (;;) {
+      const page = await coming;
+      const { cursor, more } = page;
+      if (cursor === null) throw misbehaves("sends a page of its feed without a cursor");
+      if (more && page.envelopes.length === 0)
+        throw misbehaves("sends an empty page and says that more comes");
+      if (more && this.#cursors.has(cursor)) throw misbehaves("repeats a cursor");
+      this.#cursors.add(cursor);
+      if (more) {
+        // The peer makes the next page while this one is stored.
+        coming = this.#page(cursor);
+        coming.catch(() => undefined);
+      }
+      const before = this.summary.pulled;
+      await this.#intake.take(page, cursor);
+      quiet = this.summary.pulled > before ? 0 : quiet + 1;
+      if (!more) return true;
+      if (quiet >= QUIET_PAGES) {
+        await coming;
+        return false;
+      }
+    }
+  }
+
+  async #reconcileAndFollow(): Promise<void> {
+    const cursor = await this.#reconcile();
+    if (cursor === null || this.options.thread !== undefined) return;
+    if (!(await this.#feed(cursor))) throw misbehaves("sends page after page without anything new");
+  }
+
+  /** Where the feed goes on afterwards; null when the peer did not say. */
+  async #reconcile(): Promise<string | null> {
+    const { store } = this.instance;
+    const snapshot = async () => this.#narrowed((await store.read((reader) => this.#link(reader))).shared);
+    const shared = await snapshot();
+    let message: Uint8Array | null = await store.read((reader) => openReconciliation(reader, shared));
+    let cursor: string | null = null;
+    let quiet = 0;
+    const open = new Set<string>();
+    while (message) {
+      const answer = await this.#answer(message);
+      cursor ??= answer.cursor;
+      const step = await store.read((reader) =>
+        stepReconciliation(reader, shared, answer.message, "initiator"),
+      );
+      for (const id of step.need) open.add(toHex(id));
+      quiet = step.need.length + step.have.length > 0 ? 0 : quiet + 1;
+      if (quiet > QUIET_ROUNDS) throw misbehaves("reconciles without an end");
+      if (open.size >= PAGE_RECORDS) await this.#fetch(open);
+      message = step.message;
+    }
+    await this.#fetch(open);
+    if (cursor !== null && this.options.thread === undefined) {
+      const kept = cursor;
+      await store.transact((writer) => keepCursor(writer, this.pair.peer_did, boundCursor(kept, shared)));
+    }
+    return cursor;
+  }
+
+  /** Fetches these records and stores them; `open` is empty afterwards. */
+  async #fetch(open: Set<string>): Promise<void> {
+    while (open.size > 0) {
+      const ids = [...open].slice(0, PAGE_RECORDS);
+      const page = await this.#receive({
+        method: "POST",
+        path: "/federation/v1/records",
+        body: utf8(JSON.stringify({ ids })),
+        contentType: "application/json",
+      });
+      const came = await this.#intake.take(page, null, new Set(ids));
+      let answered = 0;
+      for (const id of came) if (open.delete(id)) answered++;
+      if (page.more && answered === 0) throw misbehaves("sends an empty page and says that more comes");
+      if (page.more) continue;
+      for (const id of ids) if (open.delete(id)) this.summary.refused.add("missing", id);
+    }
+  }
+
+  #page(cursor: string | null): Promise<ReceivedPage> {
+    const query = new URLSearchParams();
+    if (cursor !== null) query.set("after", cursor);
+    if (this.options.thread !== undefined) query.set("thread", this.options.thread);
+    return this.#receive({ method: "GET", path: `/federation/v1/records${suffix(query)}` });
+  }
+
+  async #receive(request: Omit<PeerRequest, "accept">): Promise<ReceivedPage> {
+    const answer = await this.#ask({ ...request, accept: "application/x-ndjson" });
+    const page = await readPage(linesOf(answer.chunks(PAGE_BOUNDS)));
+    this.summary.bytes += page.bytes;
+    return page;
+  }
+
+  async #answer(message: Uint8Array): Promise<{ message: Uint8Array; cursor: string | null }> {
+    const { thread } = this.options;
+    const query = new URLSearchParams(thread === undefined ? {} : { thread });
+    const answer = await this.#ask({
+      method: "POST",
+      path: `/federation/v1/reconcile${suffix(query)}`,
+      body: message,
+      contentType: "application/octet-stream",
+      accept: "application/octet-stream",
+    });
+    const bytes = concatBytes(...(await Array.fromAsync(answer.chunks(MESSAGE_BOUNDS))));
+    this.summary.bytes += bytes.length;
+    return { message: bytes, cursor: answer.headers.get(CURSOR) };
+  }
+
+  async #ask(request: PeerRequest): Promise<Pick<SafeResponse, "headers" | "chunks">> {
+    const { signal } = this.options;
+    signal?.throwIfAborted();
+    const answer = await this.call({ ...request, ...(signal && { signal }) });
+    this.summary.rounds++;
+    return answer;
+  }
+
+  #link(reader: Parameters<typeof linkOf>[1]): Promise<Link> {
+    return linkOf(this.instance, reader, this.pair.id);
+  }
+}
+
+function suffix(query: URLSearchParams): string {
+  return query.size === 0 ? "" : `?${query}`;
+}
