@@ -1,11 +1,8 @@
-import { RESERVED_THREADS } from "../folds/reserved.ts";
-import { compareStatements, type Statement } from "../identity/statement.ts";
-import { emitWith } from "../instance/emit.ts";
+import type { Statement } from "../identity/statement.ts";
+import { pairWith, recordPair } from "../instance/federation.ts";
 import type { Instance } from "../instance/instance.ts";
-import { foldReserved } from "../instance/reserved.ts";
-import { knownStatement, noteStatement, placeOf, standing } from "../instance/steward.ts";
-import type { JsonObject } from "../record/types.ts";
-import type { Writer } from "../store/types.ts";
+import { isNews, knownStatement, noteStatement, placeOf, standing } from "../instance/steward.ts";
+import type { Reader, Writer } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
 
 /**
@@ -15,15 +12,16 @@ import type { FederationContext } from "./context.ts";
  */
 export async function learn(ctx: FederationContext, statement: Statement): Promise<boolean> {
   const { instance, log } = ctx;
-  // Most of what is heard is known, and costs no transaction.
-  const known = await instance.store.read((reader) => knownStatement(reader, statement.did));
-  if (known !== null && compareStatements(statement, known) <= 0) return false;
+  // Most of what is heard is no news, and costs no transaction.
+  if (!isNews(statement, await instance.store.read((reader) => knownStatement(reader, statement.did))))
+    return false;
   const { noted, lost } = await instance.store.transact(async (writer) => {
     const signer = await instance.signer(writer);
     const before = await standing(writer, signer);
+    const known = await knownStatement(writer, statement.did);
     if (!(await noteStatement(writer, statement))) return { noted: false, lost: false };
     if (statement.did !== signer.did) {
-      if (before.state === "active") await followPeer(instance, writer, signer.did, statement);
+      if (before.state === "active") await followPeer(instance, writer, statement, known);
       return { noted: true, lost: false };
     }
     const { state } = await standing(writer, signer);
@@ -38,28 +36,27 @@ export async function learn(ctx: FederationContext, statement: Statement): Promi
   return noted;
 }
 
-/** Keeps the pairs with a peer at where it lives now. */
+/** Whether this instance has to do with a DID: it is its own, a pair's, or that of somebody who asks to be one. */
+export async function isAcquainted(instance: Instance, reader: Reader, did: string): Promise<boolean> {
+  if (did === (await instance.signer(reader)).did) return true;
+  if ((await pairWith(instance, reader, did)) !== null) return true;
+  return (await reader.pairRequests()).some((request) => request.did === did);
+}
+
+/**
+ * Keeps the pair with a peer at where it lives now. An address that the operator typed stays while the peer stays in
+ * its home: it may be the only one that leads there.
+ */
 async function followPeer(
   instance: Instance,
   writer: Writer,
-  own: string,
-  { did, url, revoked }: Statement,
+  { did, url, revoked, steward_id }: Statement,
+  known: Statement | null,
 ): Promise<void> {
-  const pairs = (await foldReserved(writer, own)).pairs.standing().filter((pair) => pair.peer_did === did);
-  for (const pair of pairs) {
-    const change: JsonObject | null = revoked
-      ? { state: "revoked" }
-      : url !== null && url !== pair.url
-        ? { url }
-        : null;
-    if (change === null) continue;
-    const body = { topic: "pair", pair: pair.id, ...change };
-    const emission = {
-      thread: RESERVED_THREADS.pairs,
-      act: "LEARN" as const,
-      body,
-      data_type: "SCALAR" as const,
-    };
-    await emitWith(instance, writer, [{ ...emission, judged_by: null }], { actor: own });
-  }
+  const pair = await pairWith(instance, writer, did);
+  if (pair === null) return;
+  const stayed = known === null || (known.steward_id === steward_id && known.url !== pair.url);
+  if (revoked) await recordPair(instance, writer, { pair: pair.id, state: "revoked" });
+  else if (url !== null && url !== pair.url && !stayed)
+    await recordPair(instance, writer, { pair: pair.id, url });
 }

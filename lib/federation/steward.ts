@@ -78,11 +78,20 @@ export async function claim(ctx: FederationContext, event: string, signal?: Abor
   return makeRound(ctx, signal);
 }
 
-/** Ends the identity, for ever: nothing outranks the statement that says so. */
-export async function revokeIdentity(ctx: FederationContext, by: string): Promise<Round> {
+/**
+ * Ends the identity `did`, for ever: nothing outranks the statement that says so. A superseded home may do it too, as
+ * its key may be in the wrong hands.
+ * @throws SplError did_mismatch when this instance is another one
+ */
+export async function revokeIdentity(ctx: FederationContext, did: string, by: string): Promise<Round> {
   const { instance } = ctx;
   await instance.store.transact(async (writer) => {
     const signer = await instance.signer(writer);
+    if (signer.did !== did) {
+      throw new SplError("did_mismatch", `this instance is ${signer.did}, not ${did}: nothing was revoked`, {
+        hint: "spl identity show tells who it is",
+      });
+    }
     const known = await knownStatement(writer, signer.did);
     if (known?.revoked) return;
     const now = instance.ports.clock();

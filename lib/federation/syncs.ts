@@ -1,0 +1,149 @@
+import { SplError } from "../base/errors.ts";
+import type { Pair } from "../folds/pairs.ts";
+import type { PeerRow, Writer } from "../store/types.ts";
+import type { FederationContext } from "./context.ts";
+import { follow } from "./follow.ts";
+import { type PullOptions, PullSummary } from "./intake.ts";
+import { callPeer } from "./link.ts";
+import { type PeerCall, pull } from "./sync.ts";
+
+/** How one sync with one peer went. Names are those of the JSON output. */
+export interface SyncOutcome {
+  id: string;
+  peer_did: string;
+  pulled: number;
+  deduplicated: number;
+  /** Counts by reason. */
+  refused: Record<string, number>;
+  /** The first few that were refused. */
+  refused_ids: string[];
+  /** Of the peer's answers. */
+  bytes: number;
+  /** Requests to the peer. */
+  rounds: number;
+  took_ms: number;
+  /** Null when it went through. */
+  failure: { code: string; message: string } | null;
+}
+
+export interface SyncPorts {
+  /** Called when something new is stored. */
+  onNews: () => void;
+  /** Milliseconds until the next attempt by itself, after so many failures. */
+  wait: (pair: Pair, failures: number) => number;
+  /** How peers are called; `callPeer` unless a test says otherwise. */
+  call?: (pair: Pair) => PeerCall;
+}
+
+/** Syncs with peers, keeping what is local to this host: when it went well last, what is wrong, when to try again. */
+export class Syncs {
+  readonly #running = new Map<string, Promise<SyncOutcome>>();
+
+  constructor(
+    readonly ctx: FederationContext,
+    readonly ports: SyncPorts,
+  ) {}
+
+  /** Pulls all that is shared from the peer. While that is going on already, its outcome is waited for. Never throws. */
+  sync(pair: Pair, signal?: AbortSignal): Promise<SyncOutcome> {
+    const running = this.#running.get(pair.id);
+    if (running) return running;
+    const started = this.#sync(pair, signal ? { signal } : {}).finally(() => this.#running.delete(pair.id));
+    this.#running.set(pair.id, started);
+    return started;
+  }
+
+  /** Pulls one thread. Never throws. */
+  syncThread(pair: Pair, thread: string): Promise<SyncOutcome> {
+    return this.#sync(pair, { thread });
+  }
+
+  /**
+   * Pulls all, then stores what comes as it happens, until the stream ends; then it is time to try again.
+   * Never throws.
+   */
+  async stream(pair: Pair, signal: AbortSignal): Promise<void> {
+    const { store } = this.ctx.instance;
+    const before = (await store.read((reader) => reader.peer(pair.peer_did)))?.failures ?? 0;
+    const first = await this.sync(pair, signal);
+    if (first.failure !== null || signal.aborted) return;
+    // A stream that breaks before it brought anything counts on, although the pull before it went well.
+    let failures = before;
+    const options = { signal, onNews: this.ports.onNews };
+    try {
+      await follow(this.ctx.instance, pair, this.#call(pair), options, ({ refused }) => {
+        failures = 0;
+        return this.#keep(pair, refused.told());
+      });
+      if (!signal.aborted) await this.#fail(pair, "the peer ended the stream", failures);
+    } catch (error) {
+      if (!signal.aborted) await this.#fail(pair, told(error).message, failures);
+    }
+  }
+
+  async #sync(pair: Pair, options: PullOptions): Promise<SyncOutcome> {
+    const { instance, log } = this.ctx;
+    const began = performance.now();
+    const summary = new PullSummary();
+    let failure: SyncOutcome["failure"] = null;
+    try {
+      const asked = { ...options, onNews: this.ports.onNews };
+      await pull(instance, pair, this.#call(pair), asked, summary);
+      if (options.thread === undefined) await this.#keep(pair, summary.refused.told());
+    } catch (error) {
+      const { code, message } = told(error);
+      failure = { code, message };
+      if (code === "internal") log("sync-error", { peer: pair.peer_did, error: String(error) });
+      if (options.thread === undefined && !options.signal?.aborted) await this.#fail(pair, message);
+    }
+    const { pulled, deduplicated, refused, bytes, rounds } = summary;
+    const took_ms = Math.round(performance.now() - began);
+    if (failure !== null || pulled > 0 || refused.total > 0) {
+      const problem = failure?.message ?? refused.told();
+      log("sync", { peer: pair.peer_did, pulled, refused: refused.total, ms: took_ms, problem });
+    }
+    const { id, peer_did } = pair;
+    const refusals = { refused: { ...refused.counts }, refused_ids: refused.ids };
+    return { id, peer_did, pulled, deduplicated, ...refusals, bytes, rounds, took_ms, failure };
+  }
+
+  #call(pair: Pair): PeerCall {
+    return this.ports.call?.(pair) ?? ((request) => callPeer(this.ctx, pair, request));
+  }
+
+  /** It went well, apart from records that were refused: they leave the pair degraded until a sync without any. */
+  #keep(pair: Pair, problem: string | null): Promise<void> {
+    const now = this.ctx.instance.ports.clock();
+    const nextAt = now + this.ports.wait(pair, 0);
+    return this.#row(pair, () => ({ lastSync: now, failures: 0, nextAt, problem }));
+  }
+
+  /** @param before failures in a row until now; what is kept of them unless given */
+  #fail(pair: Pair, problem: string, before?: number): Promise<void> {
+    const now = this.ctx.instance.ports.clock();
+    return this.#row(pair, (row) => {
+      const failures = (before ?? row.failures) + 1;
+      return { failures, nextAt: now + this.ports.wait(pair, failures), problem };
+    });
+  }
+
+  #row({ peer_did }: Pair, change: (before: PeerRow) => Partial<PeerRow>): Promise<void> {
+    return this.ctx.instance.store.transact(async (writer) => putPeerRow(writer, peer_did, change));
+  }
+}
+
+/** Changes what is known of a peer, which may be nothing yet. */
+export async function putPeerRow(
+  writer: Writer,
+  did: string,
+  change: (before: PeerRow) => Partial<PeerRow>,
+): Promise<void> {
+  const fresh: PeerRow = { did, cursor: null, lastSync: null, failures: 0, nextAt: 0, problem: null };
+  const before = (await writer.peer(did)) ?? fresh;
+  await writer.putPeer({ ...before, ...change(before) });
+}
+
+function told(error: unknown): SplError {
+  if (error instanceof SplError) return error;
+  return new SplError("internal", "internal error: the log says more", { cause: error });
+}
