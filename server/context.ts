@@ -1,5 +1,6 @@
 import type { FederationContext } from "../lib/federation/context.ts";
 import type { RequestVerifier } from "../lib/federation/http_signature.ts";
+import type { Syncs } from "../lib/federation/syncs.ts";
 import type { Attempts } from "../lib/instance/attempts.ts";
 import type { Instance } from "../lib/instance/instance.ts";
 import type { BundleJobs } from "./bundle_jobs.ts";
@@ -7,6 +8,7 @@ import type { Changes } from "./changes.ts";
 import type { Log } from "./log.ts";
 import type { Sessions } from "./sessions.ts";
 import type { HostPolicy } from "./stages/host.ts";
+import type { StewardWatch } from "./steward.ts";
 
 /** What the routes of one running instance share. */
 export interface AppContext {
@@ -22,8 +24,10 @@ export interface AppContext {
   /** Every request from this machine has all rights, without a token. */
   insecureLocalhost: boolean;
   federation: FederationContext;
+  syncs: Syncs;
   /** Checks what peers have signed, and that they signed it once. */
   signatures: RequestVerifier;
+  steward: StewardWatch;
   /** Serves the directory: the highest statement of any DID (spec, section 3). */
   servesDirectory: boolean;
   /** Unix milliseconds. */

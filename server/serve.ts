@@ -18,11 +18,13 @@ import { type App, makeApp } from "./app.ts";
 import { BundleJobs } from "./bundle_jobs.ts";
 import { Changes } from "./changes.ts";
 import type { AppContext } from "./context.ts";
+import { makeSyncs, startPoller } from "./federation.ts";
 import { listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
 import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
 import { type HostPolicy, isLoopbackName } from "./stages/host.ts";
+import { StewardWatch } from "./steward.ts";
 
 /** Requests that are still running this long after the stop are cut. */
 const DRAIN_MS = 5000;
@@ -37,6 +39,8 @@ export interface ServeOptions extends SettingFlags {
   isolated?: boolean;
   /** Serve the directory. */
   directory?: boolean;
+  /** Take the identity back from the home that has superseded this one. */
+  reclaim?: boolean;
   /** The DID's name part, if the instance is made now. */
   name?: string | undefined;
   /** SHA-256 of a bootstrap token that the instance is to accept, unless it knew it before. */
@@ -87,7 +91,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const stopping = new AbortController();
     const attempts = await Attempts.load(instance);
     undo.defer(() => attempts.saved);
-    const ctx = makeContext(instance, attempts, settings, options, stopping.signal);
+    const port = tcp.port!;
+    const bound = `${settings.tls ? "https" : "http"}://${urlHost(settings.host)}:${port}`;
+    const ctx = makeContext(instance, attempts, settings, options, bound, stopping.signal);
+    undo.defer(() => ctx.steward.stop());
+    // Before anything is accepted: another home may have taken the identity over while this one was stopped.
+    await ctx.steward.start(options.reclaim ?? false);
     const app = makeApp(ctx);
     ready.resolve(app);
 
@@ -100,8 +109,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       // Before the store's log goes, which is what says that it may (`requireLog`).
       syncDirectory(paths.run);
     });
-    const port = tcp.port!;
-    ctx.url = settings.publicUrl ?? `${settings.tls ? "https" : "http"}://${urlHost(settings.host)}:${port}`;
     servers.push(listenUnix(app, paths.socket));
     undo.defer(() => rmSync(paths.socket, { force: true }));
     const info: DaemonInfo = { pid: process.pid, url: ctx.url, port, started_at: ctx.startedAt };
@@ -115,6 +122,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       pid: process.pid,
       isolated: ctx.federation.isolated,
     });
+    const poller = startPoller(ctx.federation, ctx.syncs);
+    undo.defer(() => poller.stop());
     if (cleartextWarning(settings) !== null) ctx.log("cleartext", { host: settings.host });
     undo.defer(() => ctx.log("stop", { pid: process.pid }));
     const running = undo.move();
@@ -191,36 +200,40 @@ function makeContext(
   attempts: Attempts,
   settings: Settings,
   { insecureLocalhost = false, isolated = false, directory = false, echo }: ServeOptions,
+  bound: string,
   stopping: AbortSignal,
 ): AppContext {
   const { paths, ports } = instance;
   const log = openLog(paths.log, ports.clock, echo);
+  const url = settings.publicUrl ?? bound;
   const federation: FederationContext = {
     instance,
-    url: () => (isolated ? null : reachableUrl(settings, ctx.url)),
+    url: () => (isolated ? null : reachableUrl(settings, url)),
     policy: { networks: settings.allowNetworks, loopback: insecureLocalhost },
     directory: settings.directory,
     autoApprove: settings.autoApprove,
     isolated,
     log,
   };
-  const ctx: AppContext = {
+  const changes = new Changes();
+  return {
     instance,
     jobs: new BundleJobs(paths.home, log),
-    changes: new Changes(),
+    changes,
     sessions: new Sessions(instance),
     attempts,
     log,
-    url: settings.publicUrl ?? "",
+    url,
     hosts: hostPolicy(settings),
     insecureLocalhost,
     federation,
+    syncs: makeSyncs(federation, changes),
     signatures: new RequestVerifier(ports.clock),
+    steward: new StewardWatch(federation, settings.watchS * 1000),
     servesDirectory: directory,
     startedAt: ports.clock(),
     stopping,
   };
-  return ctx;
 }
 
 /** As an endpoint statement spells it; null for who listens everywhere and has not said where that is. */

@@ -28,6 +28,12 @@ export const Health = z
   .strictObject({ status: z.literal("ok"), version: z.string(), instance_did: did })
   .meta({ id: "Health" });
 
+const steward = {
+  state: z.enum(["active", "superseded", "revoked"]),
+  moved_to: z.string().nullable().describe("where a superseded identity lives now, if it has an address"),
+  since: z.string().nullable().describe("when this home lost the identity; null while it is active"),
+};
+
 export const Status = z
   .strictObject({
     status: z.literal("ok"),
@@ -37,7 +43,7 @@ export const Status = z
     pid: z.int(),
     instance_did: did,
     epoch: z.int().describe("Unix milliseconds, or higher"),
-    state: z.enum(["active", "superseded", "revoked"]),
+    ...steward,
     records: count,
     threads: count,
     forks: count.describe("surplus records at positions that several claim"),
@@ -121,6 +127,52 @@ export const Actor = z
   .strictObject({ actor: did, name: z.string().nullable(), records: count, registered: z.boolean() })
   .meta({ id: "Actor" });
 
+export const Trust = z
+  .strictObject({
+    actor: did,
+    domain: z.string(),
+    trust: z.number().min(0).max(1).describe("Wilson lower bound at 95 %, over a prior of 7 in 10"),
+    outcomes: count,
+    successes: count,
+    weight: z.number().min(0).describe("of the outcomes by now: each one's halves every 30 days"),
+  })
+  .meta({ id: "Trust" });
+
+export const ActorDetail = z
+  .strictObject({
+    actor: did,
+    name: z.string().nullable(),
+    records: count,
+    registered: z.boolean(),
+    threads: count,
+    signers: z.array(did).describe("instances that signed its records"),
+    first_clock: count.nullable(),
+    last_clock: count.nullable(),
+    origins: z
+      .array(z.strictObject({ did, weight: z.number().min(0).max(1) }))
+      .describe("instances from which it was taken in, and what their outcomes count here"),
+    trust: z.array(Trust),
+  })
+  .meta({ id: "ActorDetail" });
+
+export const ActorImportSummary = z
+  .strictObject({
+    actor: did,
+    name: z.string().nullable(),
+    source_did: did,
+    inspected: count.describe("inserted + deduplicated + refused"),
+    inserted: count,
+    deduplicated: count,
+    refused: count,
+    threads: count,
+    signers: count,
+    memories: z.boolean().describe("false when what the actor knows and learned was left out"),
+    registrations: count.describe("records that this instance wrote on th_actor_registry"),
+    trust_discount: z.number().min(0).max(1),
+    dry_run: z.boolean(),
+  })
+  .meta({ id: "ActorImportSummary" });
+
 export const NewActor = z
   .strictObject({
     actor: did,
@@ -129,11 +181,67 @@ export const NewActor = z
   })
   .meta({ id: "NewActor" });
 
+export const Statement = z
+  .strictObject({
+    did,
+    public_key: hash.describe("Ed25519, 32 bytes"),
+    url: z
+      .string()
+      .max(2048)
+      .nullable()
+      .describe("where the instance lives; null where others cannot reach it"),
+    steward_id: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/)
+      .describe("random per home"),
+    epoch: count.describe("Unix milliseconds, or higher; the higher one is the living steward"),
+    issued_at: z.iso.datetime(),
+    revoked: z.boolean().describe("the identity has ended"),
+    sig: z.string().length(86),
+  })
+  .meta({
+    id: "Statement",
+    description:
+      "an endpoint statement; Ed25519 over `syncropel-statement-v1:` and the JCS of the other fields",
+  });
+
+export const WellKnown = z
+  .looseObject({
+    did,
+    public_key: hash,
+    statement: Statement,
+    versions: z.object({ spl: z.string(), federation: z.array(z.int()) }),
+    capabilities: z.array(z.string()),
+    issued_at: z.iso.datetime(),
+    expires_at: z.iso.datetime(),
+    sig: z.string().length(86),
+  })
+  .meta({
+    id: "WellKnown",
+    description: "Ed25519 over `syncropel-well-known-v1:` and the JCS of the other fields",
+  });
+
+export const RevokeIdentity = z
+  .strictObject({ did: did.describe("of this instance: it cannot be taken back") })
+  .meta({ id: "RevokeIdentity" });
+
+export const RevokedIdentity = z
+  .strictObject({
+    did,
+    epoch: z.int(),
+    state: z.literal("revoked"),
+    published: z.boolean().nullable().describe("whether the directory has it; null without one"),
+    told: count.describe("pairs that have it already"),
+    pairs: count,
+  })
+  .meta({ id: "RevokedIdentity" });
+
 export const Identity = z
   .strictObject({
     did,
     public_key: hash.describe("Ed25519, 32 bytes"),
     epoch: z.int(),
+    ...steward,
     document: z.record(z.string(), z.unknown()).describe("the DID document"),
   })
   .meta({ id: "Identity" });

@@ -46,7 +46,7 @@ export async function exchangeJson(
 }
 
 /** @throws SplError address_refused */
-function requireConnected(isolated: boolean): void {
+export function requireConnected(isolated: boolean): void {
   if (!isolated) return;
   throw new SplError("address_refused", "this instance is isolated: it connects to nobody", {
     hint: "spl serve without --isolated",

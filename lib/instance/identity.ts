@@ -2,8 +2,9 @@ import { toHex } from "../base/bytes.ts";
 import { didDocument } from "../identity/did.ts";
 import type { JsonObject } from "../record/types.ts";
 import type { Instance } from "./instance.ts";
+import { type StewardView, stewardView } from "./steward.ts";
 
-export interface IdentityView {
+export interface IdentityView extends StewardView {
   did: string;
   /** 32 bytes, hex. */
   public_key: string;
@@ -13,7 +14,9 @@ export interface IdentityView {
 
 export function showIdentity(instance: Instance): Promise<IdentityView> {
   return instance.store.read(async (reader) => {
-    const { did, publicKey, epoch } = await instance.signer(reader);
-    return { did, public_key: toHex(publicKey), epoch, document: didDocument(did, publicKey) };
+    const signer = await instance.signer(reader);
+    const { did, publicKey, epoch } = signer;
+    const facts = { did, public_key: toHex(publicKey), epoch, ...(await stewardView(reader, signer)) };
+    return { ...facts, document: didDocument(did, publicKey) };
   });
 }

@@ -64,10 +64,16 @@ export async function highestEpoch(reader: Reader, identity: StewardRow): Promis
   return Math.max(identity.epoch, (await knownStatement(reader, identity.did))?.epoch ?? 0);
 }
 
-/** Keeps a checked statement if it outranks what is known of its DID. */
+/** Whether a statement outranks what is known of its DID and says something else: another home or address, or the end. */
+export function isNews(statement: Statement, known: Statement | null): boolean {
+  if (known === null) return true;
+  if (compareStewards(statement, known) === 0 && statement.url === known.url) return false;
+  return compareStatements(statement, known) > 0;
+}
+
+/** Keeps a checked statement if it is news. */
 export async function noteStatement(writer: Writer, statement: Statement): Promise<boolean> {
-  const known = await knownStatement(writer, statement.did);
-  if (known && compareStatements(statement, known) <= 0) return false;
+  if (!isNews(statement, await knownStatement(writer, statement.did))) return false;
   await writer.putEndpoint(statement.did, JSON.stringify(statement));
   return true;
 }
@@ -84,6 +90,25 @@ export interface Standing {
   state: InstanceState;
   /** What says so: where the identity lives now. Null while it is this home. */
   by: Statement | null;
+}
+
+/** A standing as it is shown. */
+export interface StewardView {
+  state: InstanceState;
+  /** Where a superseded identity lives now, if it has an address. */
+  moved_to: string | null;
+  /** ISO 8601: when this home lost the identity. */
+  since: string | null;
+}
+
+export async function stewardView(reader: Reader, identity: StewardRow): Promise<StewardView> {
+  const { state, by } = await standing(reader, identity);
+  return { state, moved_to: by?.url ?? null, since: by && sinceOf(by) };
+}
+
+/** When the identity ended, or went to the home that a statement speaks for. */
+function sinceOf({ revoked, issued_at, epoch }: Statement): string {
+  return revoked ? issued_at : isoTime(epoch);
 }
 
 /** Whether this home is still the steward of its identity. */
@@ -109,7 +134,7 @@ export async function requireActive(reader: Reader, identity: StewardRow): Promi
       detail: { state },
     });
   }
-  const since = isoTime(by.epoch);
+  const since = sinceOf(by);
   throw new SplError(
     "superseded",
     `this identity moved to ${placeOf(by)} (${since}): this home is read-only`,

@@ -8,6 +8,8 @@ export interface Status {
   instance_did: string;
   epoch: number;
   state: InstanceState;
+  moved_to: string | null;
+  since: string | null;
   records: number;
   threads: number;
   forks: number;

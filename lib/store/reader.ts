@@ -332,6 +332,10 @@ export class SqliteReader implements Reader {
     return find.get(did)?.json ?? null;
   }
 
+  async countEndpoints(): Promise<number> {
+    return this.statement<{ n: number }, []>("SELECT count(*) AS n FROM statements").get()!.n;
+  }
+
   async peer(did: string): Promise<PeerRow | null> {
     return this.statement<PeerRow, [string]>(`SELECT ${PEER_COLUMNS} FROM peers WHERE did = ?`).get(did);
   }

@@ -219,6 +219,8 @@ export interface Reader {
   imports(): Promise<ImportBatch[]>;
   /** The highest endpoint statement seen of a DID, as JSON. */
   endpoint(did: string): Promise<string | null>;
+  /** Of how many DIDs a statement is known. */
+  countEndpoints(): Promise<number>;
   peer(did: string): Promise<PeerRow | null>;
   peers(): Promise<PeerRow[]>;
   /** Oldest first. */

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { BUNDLE_TYPE, JSON_TYPE, MANIFEST_HEADER, NDJSON_TYPE } from "../../lib/api/media.ts";
 import { toProblem } from "../../lib/api/problem.ts";
-import { ImportEvent, ImportSummary } from "../../lib/api/schemas.ts";
+import { ImportEvent, ImportSummary as ImportSummaryShape } from "../../lib/api/schemas.ts";
 import { toBase64Url } from "../../lib/base/bytes.ts";
+import type { ImportSummary } from "../../lib/instance/types.ts";
 import { canonicalBytes } from "../../lib/record/canonical.ts";
 import { json, ndjson, streamed } from "../answer.ts";
 import type { ImportJob } from "../bundle_jobs.ts";
@@ -60,7 +61,7 @@ export const bundleRoutes: Route[] = [
       deep: flag.describe("check every signature one by one"),
     }),
     bodies: { [BUNDLE_TYPE]: { limit: null, shape: null } },
-    answers: { 200: { [JSON_TYPE]: ImportSummary, [NDJSON_TYPE]: ImportEvent } },
+    answers: { 200: { [JSON_TYPE]: ImportSummaryShape, [NDJSON_TYPE]: ImportEvent } },
     async handle(call) {
       const { ctx, query, answerType, grant } = call;
       const job = await ctx.jobs.startImport(bodyChunks(call), {
@@ -71,14 +72,22 @@ export const bundleRoutes: Route[] = [
         deep: query.deep,
         by: grant.account,
       });
-      job.imported.then(ctx.changes.announce.bind(ctx.changes), () => undefined);
-      if (answerType !== NDJSON_TYPE) return json(await job.imported);
+      const imported = job.imported.then((summary) => settle(ctx, summary));
+      imported.catch(() => undefined);
+      if (answerType !== NDJSON_TYPE) return json(await imported);
       // What is refused before this point has its own status; from here on a failure is an event.
       await job.verified;
-      return ndjson(call, importEvents(ctx, job));
+      return ndjson(call, importEvents(ctx, { ...job, imported }));
     },
   }),
 ];
+
+/** What is left to do once the records are in. */
+async function settle(ctx: AppContext, summary: ImportSummary): Promise<ImportSummary> {
+  ctx.changes.announce();
+  if (summary.identity === "adopted" && !summary.dry_run) await ctx.steward.adopted();
+  return summary;
+}
 
 async function* importEvents(ctx: AppContext, { verified, imported }: ImportJob): AsyncGenerator<string> {
   yield `${JSON.stringify({ event: "verified", ...(await verified) })}\n`;

@@ -3,13 +3,16 @@ import { actorRoutes } from "./actors.ts";
 import { auditRoutes } from "./audit.ts";
 import { bundleRoutes } from "./bundle.ts";
 import { deviceRoutes } from "./devices.ts";
+import { directoryRoutes } from "./directory.ts";
 import { feedRoutes } from "./feed.ts";
 import { identityRoutes } from "./identity.ts";
 import { instanceRoutes } from "./instance.ts";
 import { recordRoutes } from "./records.ts";
 import { serviceAccountRoutes } from "./service_accounts.ts";
+import { syncRoutes } from "./sync.ts";
 import { threadRoutes } from "./threads.ts";
 import { tokenRoutes } from "./tokens.ts";
+import { wellKnownRoutes } from "./well_known.ts";
 
 /** Everything this instance answers. `openapi.ts` documents exactly these. */
 export const ROUTES: readonly Route[] = [
@@ -19,9 +22,12 @@ export const ROUTES: readonly Route[] = [
   ...threadRoutes,
   ...actorRoutes,
   ...identityRoutes,
+  ...wellKnownRoutes,
+  ...directoryRoutes,
   ...tokenRoutes,
   ...serviceAccountRoutes,
   ...auditRoutes,
   ...deviceRoutes,
   ...bundleRoutes,
+  ...syncRoutes,
 ];

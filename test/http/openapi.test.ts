@@ -25,9 +25,19 @@ test("the document lists exactly the routes", () => {
   expect(documented.sort()).toEqual(served.sort());
 });
 
-test("only health, the document itself, and what trades a one-time secret are public", () => {
+test("public are health, the document itself, what trades a one-time secret, and what proves itself by a signature", () => {
   const open = ROUTES.filter((route) => route.scope === null).map((route) => route.path);
-  expect(open.sort()).toEqual(["/health", "/openapi.json", "/pair", "/v1/devices/redeem", "/v1/token/trade"]);
+  const [signed, others] = [true, false].map((is) =>
+    open.filter((path) => /^\/(?:\.well-known|directory|federation)\//.test(path) === is),
+  );
+  expect(others!.sort()).toEqual([
+    "/health",
+    "/openapi.json",
+    "/pair",
+    "/v1/devices/redeem",
+    "/v1/token/trade",
+  ]);
+  expect(signed).toContain("/federation/v1/statement");
 });
 
 test("each operation states its scope, parameters, bodies and answers", () => {
@@ -50,7 +60,8 @@ test("every reference leads to a component", () => {
 });
 
 test("what the routes answer is what they document", async () => {
-  await using app = await TestApp.open();
+  await using app = await TestApp.open({ servesDirectory: true });
+  const { did, statement } = await app.json<{ did: string; statement: object }>("/.well-known/syncropel");
   const { id } = await app.json<{ id: string }>("/v1/records", { json: emission("th_a", "one") });
   await app.call("/v1/records", {
     json: { thread: "th_a", act: "INTEND", actor: ALICE, body: { goal: "g" } },
@@ -69,6 +80,8 @@ test("what the routes answer is what they document", async () => {
     json: { device: "iPhone" },
   });
   const bodies: Record<string, unknown> = {
+    "PUT /directory/:did": statement,
+    "POST /federation/v1/statement": statement,
     "POST /v1/records": emission("th_b", "two"),
     "POST /v1/actors": { actor: ALICE, name: "Alice" },
     "POST /v1/tokens": { account: "ci", scopes: ["records:read"], actors: [ALICE], expires_at: null },
@@ -81,12 +94,15 @@ test("what the routes answer is what they document", async () => {
     const path = route.path
       .replace("/tokens/:id", `/tokens/${bearer.id}`)
       .replace("/pairings/:id", `/pairings/${waiting.id}`)
+      .replace(":did", encodeURIComponent(did))
       .replace(":name", bearer.account)
       .replace(":thread", "th_a")
       .replace(":id", id);
     const body = bodies[`${route.method} ${route.path}`];
-    if (route.method === "DELETE" || (route.method === "POST" && body === undefined)) continue;
-    const response = await app.call(path, body === undefined ? { token } : { json: body, token });
+    const asks = route.method === "GET" && !route.path.startsWith("/federation/");
+    if (!asks && body === undefined) continue;
+    const { method } = route;
+    const response = await app.call(path, { method, token, ...(body !== undefined && { json: body }) });
     const [type] = response.headers.get("content-type")!.split(";");
     const shape = route.answers[response.status]?.[type!];
     expect({ path, type, documented: shape !== undefined }).toEqual({ path, type, documented: true });

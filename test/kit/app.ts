@@ -9,8 +9,10 @@ import { type App, makeApp } from "../../server/app.ts";
 import { BundleJobs } from "../../server/bundle_jobs.ts";
 import { Changes } from "../../server/changes.ts";
 import type { AppContext } from "../../server/context.ts";
+import { makeSyncs } from "../../server/federation.ts";
 import { Sessions } from "../../server/sessions.ts";
 import type { Peer } from "../../server/stages/peer.ts";
+import { StewardWatch } from "../../server/steward.ts";
 import { ScratchFolder } from "./store.ts";
 
 export interface CallOptions {
@@ -56,26 +58,30 @@ export class TestApp implements AsyncDisposable {
     const log: AppContext["log"] = (event, facts = {}) =>
       void logged.push(`${event} ${JSON.stringify(facts)}`);
     const stopping = new AbortController();
+    const federating: FederationContext = {
+      instance,
+      url: () => null,
+      policy: { networks: [], loopback: false },
+      directory: null,
+      autoApprove: [],
+      isolated: true,
+      log,
+      ...federation,
+    };
+    const changes = new Changes();
     const ctx: AppContext = {
       instance,
       jobs: new BundleJobs(home, log),
-      changes: new Changes(),
+      changes,
       sessions: new Sessions(instance),
       attempts: await Attempts.load(instance),
       log,
       url: "http://127.0.0.1:9100",
       hosts: { loopback: true, names: new Set(), origins: new Set() },
       insecureLocalhost: false,
-      federation: {
-        instance,
-        url: () => null,
-        policy: { networks: [], loopback: false },
-        directory: null,
-        autoApprove: [],
-        isolated: true,
-        log,
-        ...federation,
-      },
+      federation: federating,
+      syncs: makeSyncs(federating, changes),
+      steward: new StewardWatch(federating, 60_000),
       signatures: new RequestVerifier(instance.ports.clock),
       servesDirectory: false,
       startedAt: instance.ports.clock(),
@@ -126,6 +132,7 @@ export class TestApp implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.stopping.abort();
+    await this.ctx.steward.stop();
     await this.ctx.jobs.stop();
     await this.ctx.instance.close();
     this.folder[Symbol.dispose]();

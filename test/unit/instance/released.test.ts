@@ -34,6 +34,8 @@ test("a store of schema 1 keeps its records, its account and its token", async (
       instance_did: "did:sync:instance:released-3965df1675fdaf599c23f8067119bab4e8936339",
       epoch: 1793491200000,
       state: "active",
+      moved_to: null,
+      since: null,
       records: 4,
       threads: 2,
       forks: 0,
