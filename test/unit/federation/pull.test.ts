@@ -1,0 +1,181 @@
+import { expect, test } from "bun:test";
+import {
+  callOf,
+  changePair,
+  didOf,
+  grant,
+  idsOf,
+  meet,
+  openPeer,
+  pairOf,
+  pairUp,
+  sharedDigests,
+  write,
+} from "../../kit/peers.ts";
+
+test("a pull brings everything once, and the next one nothing", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(b, "th_talk", [{ goal: "x" }, { text: "y" }]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 2, deduplicated: 0, rounds: 1 });
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, deduplicated: 0, rounds: 1 });
+  await write(b, "th_talk", [{ text: "z" }]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 1, deduplicated: 0, rounds: 1 });
+  expect(await sharedDigests(a)).toEqual(await sharedDigests(b));
+});
+
+test("records that came from a peer go back to it once at most", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(a, "th_a", [{ text: "a" }]);
+  await write(b, "th_b", [{ text: "b" }]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 1 });
+  expect(await meet(b, a)).toMatchObject({ pulled: 1 });
+  for (let round = 0; round < 3; round++) {
+    expect(await meet(a, b)).toMatchObject({ pulled: 0, deduplicated: round === 0 ? 1 : 0 });
+    expect(await meet(b, a)).toMatchObject({ pulled: 0, deduplicated: 0 });
+  }
+});
+
+test("a third instance gets what it is told by the second, with the first one's signature", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await using c = await openPeer("c");
+  await pairUp(a, b);
+  await pairUp(b, c);
+  const [id] = await write(a, "th_talk", [{ text: "from a" }]);
+  await meet(b, a);
+  expect(await meet(c, b)).toMatchObject({ pulled: 1 });
+  const entry = await c.ctx.instance.store.read((reader) => reader.record(id!));
+  expect(entry?.signer).toBe(await didOf(a));
+});
+
+test("reserved threads and private namespaces stay at home", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(b, "th_engine_config", [{ topic: "secret" }]);
+  await write(b, "th_team", [{ goal: "x", namespace: "team" }, { text: "private" }]);
+  await write(b, "th_open", [{ text: "public" }]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 1 });
+  expect(await idsOf(a, "th_team")).toEqual([]);
+  // A grant on one side lets them out, on the other it lets them in.
+  await grant(b, "team");
+  const refused = await meet(a, b);
+  expect(refused).toMatchObject({ pulled: 0, refused: { counts: { not_shared: 2 } } });
+  expect(await idsOf(a, "th_team")).toEqual([]);
+  await grant(a, "team");
+  expect(await meet(a, b)).toMatchObject({ pulled: 2 });
+  expect(await idsOf(a, "th_team")).toEqual(await idsOf(b, "th_team"));
+});
+
+test("a pair narrowed to threads shares those only", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(b, "th_one", [{ text: "1" }]);
+  await write(b, "th_two", [{ text: "2" }]);
+  await changePair(b, a, { threads: ["th_two"] });
+  expect(await meet(a, b)).toMatchObject({ pulled: 1 });
+  expect(await idsOf(a, "th_one")).toEqual([]);
+});
+
+test("a single thread is pulled without moving on in the feed", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(b, "th_one", [{ text: "1" }]);
+  await write(b, "th_two", [{ text: "2" }, { text: "3" }]);
+  expect(await meet(a, b, { thread: "th_two" })).toMatchObject({ pulled: 2 });
+  expect(await idsOf(a, "th_one")).toEqual([]);
+  await write(b, "th_two", [{ text: "4" }]);
+  expect(await meet(a, b, { thread: "th_two" })).toMatchObject({ pulled: 1 });
+  expect(await meet(a, b)).toMatchObject({ pulled: 1 });
+});
+
+test("without a valid cursor only differences travel", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  for (let n = 0; n < 30; n++) {
+    await write(
+      b,
+      `th_${n}`,
+      Array.from({ length: 100 }, (_, i) => ({ text: `${n} ${i}` })),
+    );
+  }
+  expect(await meet(a, b)).toMatchObject({ pulled: 3000, rounds: 3 });
+  const { instance } = a.ctx;
+  const did = await didOf(b);
+  await instance.store.transact((writer) => writer.removePeer(did));
+  await write(b, "th_7", [{ text: "new" }]);
+  await write(a, "th_8", [{ text: "mine" }]);
+  const summary = await meet(a, b);
+  expect(summary).toMatchObject({ pulled: 1, deduplicated: 0, refused: { ids: [] } });
+  expect(summary.bytes).toBeLessThan(10_000);
+  expect(summary.rounds).toBeLessThanOrEqual(5);
+  // From here on by cursor again.
+  await write(b, "th_7", [{ text: "newer" }]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 1, rounds: 1 });
+});
+
+test("a cursor of another store is not taken", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(b, "th_talk", [{ text: "1" }]);
+  await meet(a, b);
+  // As when b's identity lives in another home now.
+  const { instance } = b.ctx;
+  await instance.store.transact(async (writer) => {
+    const { key: _, ...identity } = await instance.signer(writer);
+    await writer.setIdentity({ ...identity, stewardId: "f".repeat(32), epoch: identity.epoch + 1 });
+  });
+  await write(b, "th_talk", [{ text: "2" }]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 1, deduplicated: 0 });
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, rounds: 1 });
+});
+
+test("a paused pair is neither served nor asked", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await changePair(b, a, { state: "paused" });
+  await expect(meet(a, b)).rejects.toMatchObject({ code: "pair_unknown" });
+  await changePair(b, a, { state: "active" });
+  await changePair(a, b, { state: "paused" });
+  await expect(meet(a, b)).rejects.toMatchObject({ code: "pair_unknown" });
+});
+
+test("what was taken in before the peer broke off stays, and the next pull goes on there", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  for (let n = 0; n < 5; n++) {
+    await write(
+      b,
+      `th_${n}`,
+      Array.from({ length: 700 }, (_, i) => ({ text: `${n} ${i}` })),
+    );
+  }
+  const call = callOf(a, b);
+  let calls = 0;
+  const breaking: typeof call = (request) => {
+    if (++calls === 3) throw new Error("broken");
+    return call(request);
+  };
+  await expect(meet(a, b, {}, breaking)).rejects.toThrow("broken");
+  expect(await meet(a, b)).toMatchObject({ pulled: 1500, deduplicated: 0 });
+  expect(await sharedDigests(a)).toEqual(await sharedDigests(b));
+});
+
+test("who pulls knows the pair", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  expect((await pairOf(a, b)).peer_did).toBe(await didOf(b));
+  await changePair(a, b, { state: "revoked" });
+  await expect(meet(b, a)).rejects.toMatchObject({ code: "pair_unknown" });
+});
