@@ -49,9 +49,13 @@ export const COMMANDS: readonly Section[] = [
         summary: "Who records speak for",
         verbs: {
           list: () => import("./actor/list.ts"),
+          show: () => import("./actor/show.ts"),
           register: () => import("./actor/register.ts"),
+          export: () => import("./actor/export.ts"),
+          import: () => import("./actor/import.ts"),
         },
       },
+      trust: () => import("./trust.ts"),
     },
   },
   {
@@ -104,7 +108,10 @@ export const COMMANDS: readonly Section[] = [
           ls: () => import("./bundle/ls.ts"),
         },
       },
-      identity: { summary: "Who an instance is", verbs: { show: () => import("./identity/show.ts") } },
+      identity: {
+        summary: "Who an instance is",
+        verbs: { show: () => import("./identity/show.ts"), revoke: () => import("./identity/revoke.ts") },
+      },
       federation: {
         summary: "Other instances that this one is paired with",
         verbs: { list: () => import("./federation/list.ts") },

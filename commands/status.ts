@@ -1,6 +1,7 @@
 import { isoTime } from "../lib/base/clock.ts";
 import { type Fact, renderFacts } from "../lib/ui/facts.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "./_kit.ts";
+import { stateLine } from "./_state.ts";
 import { connect } from "./_target.ts";
 
 const command = defineSpl({
@@ -12,7 +13,7 @@ const command = defineSpl({
     const status = await connect(ctx, { url }).status();
     const facts: Fact[] = [
       ["instance_did", status.instance_did],
-      ["state", status.state],
+      ["state", stateLine(status)],
       ["records", status.records],
       ["threads", status.threads],
       ["forks", status.forks],
@@ -24,7 +25,9 @@ const command = defineSpl({
       ["uptime", `${status.uptime_s} s`],
       ["version", status.version],
     ];
-    await printResult(ctx, status, () => `${ctx.style.green("✓ healthy")}\n${renderFacts(facts)}`);
+    const headline =
+      status.state === "active" ? ctx.style.green("✓ healthy") : ctx.style.yellow("! read-only");
+    await printResult(ctx, status, () => `${headline}\n${renderFacts(facts)}`);
   },
 });
 

@@ -1,10 +1,11 @@
 import { type Fact, renderFacts } from "../../lib/ui/facts.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
+import { stateLine } from "../_state.ts";
 import { connect } from "../_target.ts";
 
 const command = defineSpl({
   name: "identity show",
-  summary: "Show an instance's DID, public key and epoch",
+  summary: "Show an instance's DID, public key, epoch and state",
   description: "As JSON also the DID document.",
   args: targetArgs,
   examples: ["spl identity show", "spl identity show -o json"],
@@ -13,6 +14,7 @@ const command = defineSpl({
     const facts: Fact[] = [
       ["public key", identity.public_key],
       ["epoch", identity.epoch],
+      ["state", stateLine(identity)],
     ];
     await printResult(ctx, identity, () => `${identity.did}\n${renderFacts(facts)}`);
   },

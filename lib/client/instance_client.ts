@@ -2,6 +2,8 @@ import { BUNDLE_TYPE, MANIFEST_HEADER, NDJSON_TYPE } from "../api/media.ts";
 import { fromProblem } from "../api/problem.ts";
 import type {
   Actor,
+  ActorDetail,
+  ActorImportSummary,
   AuditEvent,
   BundleVerified,
   CreatedServiceAccount,
@@ -26,12 +28,14 @@ import type {
   PairingCode,
   Redeem,
   Redeemed,
+  RevokedIdentity,
   ServiceAccount,
   ServiceAccountDetail,
   Status,
   ThreadDetail,
   ThreadSummary,
   Token,
+  Trust,
 } from "../api/wire.ts";
 import { SplError } from "../base/errors.ts";
 import { textLines } from "../base/lines.ts";
@@ -52,6 +56,14 @@ export interface ImportQuery {
   deep: boolean;
 }
 
+export interface ActorImportQuery {
+  dry_run: boolean;
+  merge: boolean;
+  trust_discount: number;
+  /** Who registers the actor. */
+  by: string;
+}
+
 /** Typed calls to one instance. Each throws SplError: unreachable, or what the instance refused and why. */
 export class InstanceClient {
   readonly #http: HttpClient;
@@ -66,6 +78,11 @@ export class InstanceClient {
 
   identity(): Promise<Identity> {
     return this.#http.getJson("/v1/identity");
+  }
+
+  /** Ends the instance's identity, which must be `did`, for ever. */
+  revokeIdentity(did: string): Promise<RevokedIdentity> {
+    return this.#http.postJson("/v1/identity/revoke", { did });
   }
 
   pairs(): Promise<Pair[]> {
@@ -163,6 +180,34 @@ export class InstanceClient {
 
   registerActor(actor: NewActor): Promise<Emitted> {
     return this.#http.postJson("/v1/actors", actor);
+  }
+
+  actor(actor: string): Promise<ActorDetail> {
+    return this.#http.getJson(`/v1/actors/${encodeURIComponent(actor)}`);
+  }
+
+  /** The actor as a file, whole, as it arrives. */
+  async exportActor(
+    actor: string,
+    query: { memories: boolean },
+    signal?: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const path = `/v1/actors/${encodeURIComponent(actor)}/export`;
+    const response = await this.#http.request(path, {
+      query,
+      accept: NDJSON_TYPE,
+      ...(signal && { signal }),
+    });
+    return intact(response, "the actor");
+  }
+
+  importActor(file: AsyncIterable<Uint8Array>, query: ActorImportQuery): Promise<ActorImportSummary> {
+    const body = { type: NDJSON_TYPE, stream: file };
+    return this.#http.requestJson("/v1/actors/import", { method: "POST", query: { ...query }, body });
+  }
+
+  trust(query: { actor?: string | undefined; domain?: string | undefined }): Promise<Trust[]> {
+    return this.#http.getJson("/v1/trust", query);
   }
 
   record(id: string): Promise<Envelope> {

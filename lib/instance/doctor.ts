@@ -10,6 +10,7 @@ import { verifyEntry } from "../identity/record_signature.ts";
 import { DigestSum } from "../record/digest.ts";
 import type { Reader } from "../store/types.ts";
 import { Instance } from "./instance.ts";
+import { placeOf, standing } from "./steward.ts";
 import type { DoctorRow } from "./types.ts";
 
 /** A clock that is further behind the identity's epoch than this is wrong. */
@@ -89,6 +90,22 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
           );
         }
         return pass(`${did}, epoch ${epoch}`);
+      }),
+    );
+    yield await checkAsync("steward", () =>
+      instance.store.read(async (reader) => {
+        const { state, by } = await standing(reader, await instance.signer(reader));
+        if (by === null) return pass("this home is where the identity lives");
+        if (state === "revoked") {
+          return warn(
+            `the identity was revoked (${by.issued_at})`,
+            "spl export, then spl import --keep-identity elsewhere",
+          );
+        }
+        return warn(
+          `the identity moved to ${placeOf(by)} (${isoTime(by.epoch)})`,
+          "spl serve --reclaim, if it is to come back",
+        );
       }),
     );
   } finally {
