@@ -31,7 +31,7 @@ export interface ImportJob {
 /** Runs exports and imports in workers, and knows which are running. */
 export class BundleJobs {
   readonly #running = new Set<BundleWorker>();
-  #exports = 0;
+  readonly #exports = new Set<BundleWorker>();
   #import: { worker: BundleWorker; upload: Upload } | null = null;
   #stopping: SplError | null = null;
 
@@ -44,14 +44,18 @@ export class BundleJobs {
 
   /** @throws SplError store_busy, and what `exportBundle` throws before its first byte */
   async startExport(options: ExportOptions): Promise<ExportJob> {
-    if (this.#exports >= MAX_EXPORTS) {
-      throw new SplError("store_busy", `${MAX_EXPORTS} exports are running already`, {
-        hint: "wait for one of them to end and try again",
-      });
+    while (this.#exports.size >= MAX_EXPORTS) {
+      const leaving = [...this.#exports].find((worker) => worker.over);
+      if (!leaving) {
+        throw new SplError("store_busy", `${MAX_EXPORTS} exports are running already`, {
+          hint: "wait for one of them to end and try again",
+        });
+      }
+      await leaving.ended;
     }
     const worker = this.#start();
-    this.#exports++;
-    worker.ended.then(() => this.#exports--);
+    this.#exports.add(worker);
+    worker.ended.then(() => this.#exports.delete(worker));
     worker.post({ kind: "export", home: this.home, options });
     const manifest = await worker.manifest.promise;
     return { manifest, chunks: worker.chunks() };
@@ -62,7 +66,7 @@ export class BundleJobs {
    * @throws SplError import_running
    */
   async startImport(input: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<ImportJob> {
-    await this.#dismissSilent();
+    await this.#vacateImport();
     if (this.#import) {
       throw new SplError("import_running", "an import is running already", {
         hint: "wait for it to end and try again",
@@ -79,15 +83,17 @@ export class BundleJobs {
     return { verified: worker.verified.promise, imported: worker.imported.promise };
   }
 
-  async #dismissSilent(): Promise<void> {
+  async #vacateImport(): Promise<void> {
     if (!this.#import) return;
     const { worker, upload } = this.#import;
-    if (this.clock() - upload.heardAt < SILENT_MS) return;
-    worker.abort(
-      new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
-        hint: "import it again when the other has ended",
-      }),
-    );
+    if (!worker.over) {
+      if (this.clock() - upload.heardAt < SILENT_MS) return;
+      worker.abort(
+        new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
+          hint: "import it again when the other has ended",
+        }),
+      );
+    }
     await worker.ended;
   }
 
@@ -135,6 +141,9 @@ class BundleWorker {
   readonly manifest = handled<Manifest>();
   readonly verified = handled<BundleVerified>();
   readonly imported = handled<ImportSummary>();
+  /** The job has its result; the thread is about to end. */
+  over = false;
+  /** The thread is gone, and what it held in memory. */
   readonly ended: Promise<void>;
   readonly #worker = new Worker(workerSpecifier("server/bundle_worker.ts"));
   readonly #end = Promise.withResolvers<void>();
@@ -148,7 +157,10 @@ class BundleWorker {
     this.ended = this.#end.promise;
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#hear(data);
     this.#worker.onerror = (event) => this.#fail(new Error(event.message));
-    this.#worker.addEventListener("close", () => this.#fail(new Error("the bundle worker ended by itself")));
+    this.#worker.addEventListener("close", () => {
+      this.#fail(new Error("the bundle worker ended by itself"));
+      this.#end.resolve();
+    });
   }
 
   post(message: ToWorker, transfer: Bun.Transferable[] = []): void {
@@ -193,7 +205,7 @@ class BundleWorker {
       this.#fail(fromProblem(message.problem));
     } else {
       if (message.kind === "imported") this.imported.resolve(message.summary);
-      this.#close();
+      this.over = true;
     }
   }
 
@@ -202,12 +214,7 @@ class BundleWorker {
     for (const { reject } of [this.manifest, this.verified, this.imported]) reject(error);
     this.#input.end(error);
     this.#output.fail(error);
-    this.#close();
-  }
-
-  #close(): void {
-    this.#worker.terminate();
-    this.#end.resolve();
+    this.over = true;
   }
 }
 

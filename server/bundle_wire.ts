@@ -60,7 +60,7 @@ export class ChunkSender {
 
   /** The other side takes nothing any more: `send` throws. */
   fail(error: unknown): void {
-    this.#failed = { error };
+    this.#failed ??= { error };
     this.#room.resolve();
   }
 

@@ -7,7 +7,7 @@ import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker }
 
 /**
  * Exports or imports one bundle over a store connection of its own, so that the main thread goes on answering.
- * The first message says which; the main thread ends the worker after `exported`, `imported` or `failed`.
+ * The first message says which; `exported`, `imported` or `failed` is the last thing that it says.
  */
 
 declare const self: Worker;
@@ -19,7 +19,7 @@ const input = new ChunkReceiver(flow);
 
 /** The engine lets garbage grow with the machine's memory; a bundle of any size is to cost the same. */
 const COLLECT_MS = 250;
-setInterval(() => Bun.gc(true), COLLECT_MS);
+setInterval(() => Bun.gc(true), COLLECT_MS).unref();
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "export") report(exporting(data.home, data.options));
@@ -51,11 +51,16 @@ async function importing(home: string, options: ImportOptions): Promise<FromWork
   return { kind: "imported", summary: await importBundle(home, input, options, { onVerified }) };
 }
 
-function report(job: Promise<FromWorker>): void {
-  job.then(
-    (result) => say(result),
-    (error) => say({ kind: "failed", problem: toProblem(error), trace: traceOf(error) }),
-  );
+async function report(job: Promise<FromWorker>): Promise<void> {
+  const failed = (error: unknown): FromWorker => ({
+    kind: "failed",
+    problem: toProblem(error),
+    trace: traceOf(error),
+  });
+  say(await job.catch(failed));
+  // Nothing keeps the thread any more, so it ends. From outside, the engine would interrupt it with signals, and wait
+  // for ever for one that a debugger or tracer swallows.
+  self.onmessage = null;
 }
 
 function traceOf(error: unknown): string | null {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { writeBundle } from "../../lib/bundle/write.ts";
 import { chain, sourceOf } from "../kit/bundle_kit.ts";
@@ -7,6 +7,7 @@ import { Daemon, spawnDaemon, statusOf } from "../kit/daemon.ts";
 import { testSigner } from "../kit/records.ts";
 import { runSpl, ScratchHome } from "../kit/spl.ts";
 import { LIMIT_MS } from "../kit/spread.ts";
+import { Strace } from "../kit/strace.ts";
 
 /** Everything at once: imports, emits, exports, requests, daemons, and an end in the middle of it. */
 
@@ -115,6 +116,49 @@ test("while 100,000 records go in, requests, emits and exports are answered", as
   expect(await daemon.json("/v1/status")).toMatchObject({ records: 100_000 + acknowledged.length });
   expectTidy(daemon);
 });
+
+test("however fast exports and imports come and go, there are no more threads than places", async () => {
+  using home = new ScratchHome();
+  await using daemon = await Daemon.start(home);
+  expect((await importing(daemon, small)).status).toBe(200);
+  let most = 0;
+  const lane = async () => {
+    for (let n = 0; n < 20; n++) {
+      const response = await (n % 5 === 0 ? importing(daemon, small) : daemon.fetch("/v1/export"));
+      await response.body!.cancel();
+      most = Math.max(most, workersOf(daemon));
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, lane));
+  // Four exports and an import, and some that are just leaving.
+  expect(most).toBeLessThan(12);
+  const since = performance.now();
+  while (workersOf(daemon) > 0 && performance.now() - since < 5000) await daemon.fetch("/health");
+  expect(workersOf(daemon)).toBe(0);
+});
+
+test("exports and imports end without a signal, which whoever traces the daemon could swallow", async () => {
+  using home = new ScratchHome();
+  await using daemon = await Daemon.start(home);
+  await using strace = await Strace.attach(daemon.pid, "-e", "trace=tgkill");
+  for (let n = 0; n < 3; n++) {
+    expect((await importing(daemon, small)).status).toBe(200);
+    expect((await daemon.fetch("/v1/export")).status).toBe(200);
+  }
+  expect(await strace.detach()).toEqual([]);
+});
+
+/** Threads of exports and imports. */
+function workersOf({ pid }: Daemon): number {
+  const names = readdirSync(`/proc/${pid}/task`).map((thread) => {
+    try {
+      return readFileSync(`/proc/${pid}/task/${thread}/comm`, "utf8");
+    } catch {
+      return "gone";
+    }
+  });
+  return names.filter((name) => name === "Worker\n").length;
+}
 
 test("200 writes at once, among 1,000 connections that do nothing, become one chain", async () => {
   using home = new ScratchHome();
