@@ -57,6 +57,29 @@ export function ndjson(call: Pick<Call, "ctx" | "grant">, parts: AsyncIterable<s
   return streamed(call, encoded(parts), { "content-type": NDJSON_TYPE });
 }
 
+/**
+ * `ndjson` of a generator that holds something: its first part is made before the answer begins, so that a refusal has its
+ * own status, and what it holds is let go even when nobody reads on.
+ */
+export async function ndjsonBegun(
+  call: Pick<Call, "ctx" | "grant">,
+  parts: AsyncGenerator<string, void>,
+): Promise<Response> {
+  let first: IteratorResult<string, void> | null = await parts.next();
+  const chunks: AsyncIterator<Uint8Array> = {
+    async next() {
+      const { done, value } = first ?? (await parts.next());
+      first = null;
+      return done ? { done, value: undefined } : { value: utf8(value) };
+    },
+    async return() {
+      await parts.return();
+      return { done: true, value: undefined };
+    },
+  };
+  return streamed(call, chunks, { "content-type": NDJSON_TYPE });
+}
+
 async function* encoded(parts: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
   for await (const part of parts) if (part !== "") yield utf8(part);
 }

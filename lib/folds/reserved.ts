@@ -4,6 +4,7 @@ import { ConsentFold } from "./consent.ts";
 import { DeviceFold } from "./devices.ts";
 import { foldInput } from "./input.ts";
 import { PairFold } from "./pairs.ts";
+import { OriginFold } from "./trust.ts";
 
 /** Threads that hold an instance's own state; they travel in bundles and never by sync (spec, section 2). */
 export const RESERVED_THREADS = {
@@ -19,6 +20,7 @@ export const RESERVED_THREADS = {
  */
 export class InstanceFolds {
   readonly actors = new ActorFold();
+  readonly origins = new OriginFold();
   readonly pairs = new PairFold();
   readonly consent = new ConsentFold();
   readonly devices = new DeviceFold();
@@ -31,8 +33,11 @@ export class InstanceFolds {
       if (entry.signer !== this.did) continue;
       if (entry.thread === RESERVED_THREADS.pairs) this.pairs.add(foldInput(entry));
       else if (entry.thread === RESERVED_THREADS.consent) this.consent.add(foldInput(entry));
-      else if (entry.thread === RESERVED_THREADS.actors) this.actors.add(foldInput(entry));
-      else if (entry.thread === RESERVED_THREADS.devices) this.devices.add(foldInput(entry));
+      else if (entry.thread === RESERVED_THREADS.actors) {
+        const input = foldInput(entry);
+        this.actors.add(input);
+        this.origins.add(input);
+      } else if (entry.thread === RESERVED_THREADS.devices) this.devices.add(foldInput(entry));
     }
   }
 }

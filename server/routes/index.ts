@@ -12,6 +12,7 @@ import { serviceAccountRoutes } from "./service_accounts.ts";
 import { syncRoutes } from "./sync.ts";
 import { threadRoutes } from "./threads.ts";
 import { tokenRoutes } from "./tokens.ts";
+import { trustRoutes } from "./trust.ts";
 import { wellKnownRoutes } from "./well_known.ts";
 
 /** Everything this instance answers. `openapi.ts` documents exactly these. */
@@ -21,6 +22,7 @@ export const ROUTES: readonly Route[] = [
   ...feedRoutes,
   ...threadRoutes,
   ...actorRoutes,
+  ...trustRoutes,
   ...identityRoutes,
   ...wellKnownRoutes,
   ...directoryRoutes,

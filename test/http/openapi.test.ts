@@ -95,6 +95,7 @@ test("what the routes answer is what they document", async () => {
       .replace("/tokens/:id", `/tokens/${bearer.id}`)
       .replace("/pairings/:id", `/pairings/${waiting.id}`)
       .replace(":did", encodeURIComponent(did))
+      .replace(":actor", ALICE)
       .replace(":name", bearer.account)
       .replace(":thread", "th_a")
       .replace(":id", id);
