@@ -8,6 +8,7 @@ import type { Changes } from "./changes.ts";
 import type { Log } from "./log.ts";
 import type { Sessions } from "./sessions.ts";
 import type { HostPolicy } from "./stages/host.ts";
+import type { Pace } from "./stages/pace.ts";
 import type { StewardWatch } from "./steward.ts";
 
 /** What the routes of one running instance share. */
@@ -17,6 +18,7 @@ export interface AppContext {
   changes: Changes;
   sessions: Sessions;
   attempts: Attempts;
+  pace: Pace;
   log: Log;
   /** The public URL, else the bound address. */
   url: string;

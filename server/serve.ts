@@ -24,6 +24,7 @@ import { type Echo, openLog } from "./log.ts";
 import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
 import { type HostPolicy, isLoopbackName } from "./stages/host.ts";
+import { Pace } from "./stages/pace.ts";
 import { StewardWatch } from "./steward.ts";
 
 /** Requests that are still running this long after the stop are cut. */
@@ -222,6 +223,7 @@ function makeContext(
     changes,
     sessions: new Sessions(instance),
     attempts,
+    pace: new Pace(ports.clock),
     log,
     url,
     hosts: hostPolicy(settings),

@@ -7,7 +7,6 @@ import { compareStatements, type Statement } from "../../lib/identity/statement.
 import { knownStatement, placeOf } from "../../lib/instance/steward.ts";
 import { json } from "../answer.ts";
 import { type Call, type Route, route } from "../route.ts";
-import { Pace } from "../stages/pace.ts";
 import { readPushed, STATEMENT_BODY } from "./well_known.ts";
 
 /** The directory (spec, section 3): the highest endpoint statement of each DID, for `spl serve --directory` only. */
@@ -15,8 +14,9 @@ import { readPushed, STATEMENT_BODY } from "./well_known.ts";
 /** DIDs that it has room for. */
 const MAX_DIDS = 100_000;
 
-const asked = new Pace(600);
-const published = new Pace(60);
+/** Calls of one source in a minute. */
+const MAX_ASKED = 600;
+const MAX_PUBLISHED = 60;
 
 export const directoryRoutes: Route[] = [
   route({
@@ -29,7 +29,7 @@ export const directoryRoutes: Route[] = [
     async handle(call) {
       const { ctx, params, peer } = call;
       requireDirectory(call);
-      asked.step(peer, ctx);
+      ctx.pace.step(peer, "directory-get", MAX_ASKED);
       const known = await ctx.instance.store.read((reader) => knownStatement(reader, params.did!));
       if (known) return json(known);
       throw new SplError("not_found", "nothing was published of this DID here");
@@ -45,7 +45,7 @@ export const directoryRoutes: Route[] = [
     async handle(call) {
       const { ctx, params, peer } = call;
       requireDirectory(call);
-      published.step(peer, ctx);
+      ctx.pace.step(peer, "directory-put", MAX_PUBLISHED);
       const statement = await readPushed(call);
       if (statement.did !== params.did) {
         throw new SplError(

@@ -9,12 +9,12 @@ import { parseJson } from "../../lib/record/json.ts";
 import { json } from "../answer.ts";
 import { type Call, type Route, route } from "../route.ts";
 import { readBody } from "../stages/body.ts";
-import { Pace } from "../stages/pace.ts";
 
 /** What anybody may ask, and tell, of where an instance lives: what they say proves itself. */
 
-const asked = new Pace(600);
-const told = new Pace(120);
+/** Calls of one source in a minute. */
+const MAX_ASKED = 600;
+const MAX_TOLD = 120;
 
 export const STATEMENT_BODY = { [JSON_TYPE]: { limit: MAX_STATEMENT_BYTES, shape: StatementShape } };
 
@@ -26,7 +26,7 @@ export const wellKnownRoutes: Route[] = [
     scope: null,
     answers: { 200: { [JSON_TYPE]: WellKnown } },
     async handle({ ctx, peer }) {
-      asked.step(peer, ctx);
+      ctx.pace.step(peer, "well-known", MAX_ASKED);
       const { instance, federation, servesDirectory } = ctx;
       const statement = await keepOwnStatement(instance, federation.url());
       const signer = await instance.store.read((reader) => instance.signer(reader));
@@ -44,7 +44,7 @@ export const wellKnownRoutes: Route[] = [
     answers: { 200: { [JSON_TYPE]: StatementShape } },
     async handle(call) {
       const { ctx, peer } = call;
-      told.step(peer, ctx);
+      ctx.pace.step(peer, "statement", MAX_TOLD);
       const statement = await readPushed(call);
       await requireAcquainted(call, statement.did);
       await learn(ctx.federation, statement);

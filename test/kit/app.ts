@@ -11,6 +11,7 @@ import { Changes } from "../../server/changes.ts";
 import type { AppContext } from "../../server/context.ts";
 import { makeSyncs } from "../../server/federation.ts";
 import { Sessions } from "../../server/sessions.ts";
+import { Pace } from "../../server/stages/pace.ts";
 import type { Peer } from "../../server/stages/peer.ts";
 import { StewardWatch } from "../../server/steward.ts";
 import { ScratchFolder } from "./store.ts";
@@ -75,6 +76,7 @@ export class TestApp implements AsyncDisposable {
       changes,
       sessions: new Sessions(instance),
       attempts: await Attempts.load(instance),
+      pace: new Pace(instance.ports.clock),
       log,
       url: "http://127.0.0.1:9100",
       hosts: { loopback: true, names: new Set(), origins: new Set() },
