@@ -43,6 +43,7 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
   peer_misbehaves: 6,
   pair_unknown: 4,
   cursor_invalid: 1,
+  sync_failed: 1,
   store_not_empty: 5,
   did_mismatch: 5,
   import_running: 5,

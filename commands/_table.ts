@@ -112,6 +112,7 @@ export const COMMANDS: readonly Section[] = [
         summary: "Who an instance is",
         verbs: { show: () => import("./identity/show.ts"), revoke: () => import("./identity/revoke.ts") },
       },
+      sync: () => import("./sync.ts"),
       federation: {
         summary: "Other instances that this one is paired with",
         verbs: { list: () => import("./federation/list.ts") },

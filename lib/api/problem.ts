@@ -34,6 +34,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   peer_misbehaves: 502,
   pair_unknown: 403,
   cursor_invalid: 410,
+  sync_failed: 502,
   store_not_empty: 409,
   did_mismatch: 409,
   import_running: 409,

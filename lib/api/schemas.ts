@@ -246,15 +246,21 @@ export const Identity = z
   })
   .meta({ id: "Identity" });
 
+const interval = z.int().min(5).max(2_592_000).describe("seconds between two polls");
+
 export const Pair = z
   .strictObject({
-    id: hash,
+    id: z.string().describe("the record that opened it; of a request, 12 hex"),
     peer_did: did,
     url: z.string().nullable(),
     state: z.enum(["establishing", "active", "paused", "revoked"]),
+    approval: z
+      .enum(["here", "there"])
+      .nullable()
+      .describe("whose operator has to approve it; null once that is done"),
     last_sync: z.string().nullable().describe("null until the first sync on this host"),
     mode: z.enum(["polling", "continuous", "on-demand"]),
-    interval_s: z.int().min(1),
+    interval_s: interval,
     threads: z
       .array(thread)
       .nullable()
@@ -265,6 +271,76 @@ export const Pair = z
       .describe("why the last attempt failed; the pair is degraded until one succeeds"),
   })
   .meta({ id: "Pair" });
+
+export const RequestPair = z.strictObject({ url: z.string().max(2048) }).meta({ id: "RequestPair" });
+
+export const PairChange = z
+  .strictObject({
+    state: z.enum(["active", "paused", "revoked"]).describe("a revoked pair stays revoked"),
+    mode: z.enum(["polling", "continuous", "on-demand"]),
+    interval_s: interval,
+    threads: z.array(thread).max(1000).nullable().describe("null: all that consent allows"),
+  })
+  .partial()
+  .meta({ id: "PairChange" });
+
+export const PairingAnswer = z
+  .strictObject({ state: z.enum(["none", "establishing", "active"]) })
+  .meta({ id: "PairingAnswer" });
+
+const namespace = z.string().min(1).max(256);
+const sharedWith = z.union([did, z.literal("*")]).describe("the DID of a pair, or `*` for every pair");
+
+export const NewConsent = z
+  .strictObject({ from: namespace.describe("whose threads may cross"), to: sharedWith })
+  .meta({ id: "NewConsent" });
+
+export const Consent = z
+  .strictObject({ id: hash.describe("the record that granted it"), from: namespace, to: sharedWith })
+  .meta({ id: "Consent" });
+
+export const Namespace = z
+  .strictObject({ namespace, threads: count, records: count, shared_with: z.array(sharedWith) })
+  .meta({ id: "Namespace" });
+
+export const SyncRequest = z
+  .strictObject({
+    from: z.string().min(1).max(256).optional().describe("a peer's DID, or the beginning of a pair's id"),
+    thread: thread.optional().describe("pull this thread alone, whole"),
+  })
+  .meta({ id: "SyncRequest" });
+
+export const SyncOutcome = z
+  .strictObject({
+    id: hash.describe("of the pair"),
+    peer_did: did,
+    pulled: count,
+    deduplicated: count.describe("came and were here already"),
+    refused: z.record(z.string(), count).describe("by reason"),
+    refused_ids: z.array(z.string()).describe("the first few"),
+    bytes: count,
+    rounds: count.describe("requests to the peer"),
+    took_ms: count,
+    failure: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+  })
+  .meta({ id: "SyncOutcome" });
+
+const negentropy = z.string().describe("base64url").nullable();
+
+export const DiffStep = z
+  .strictObject({
+    message: negentropy.describe("of the other side; null to have the first one made"),
+    role: z.enum(["initiator", "responder"]),
+  })
+  .meta({ id: "DiffStep" });
+
+export const DiffStepTaken = z
+  .strictObject({
+    message: negentropy.describe("for the other side; null when the initiator knows everything"),
+    have: z.array(hash).describe("ids that only this instance holds, as far as this step tells"),
+    need: z.array(hash).describe("ids that only the other holds"),
+  })
+  .meta({ id: "DiffStepTaken" });
 
 const time = z.iso.datetime();
 const scopes = z.array(z.string()).min(1);

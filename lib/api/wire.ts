@@ -20,6 +20,10 @@ export type NewActor = z.infer<typeof schemas.NewActor>;
 export type RevokedIdentity = z.infer<typeof schemas.RevokedIdentity>;
 export type Identity = z.infer<typeof schemas.Identity>;
 export type Pair = z.infer<typeof schemas.Pair>;
+export type PairChange = z.infer<typeof schemas.PairChange>;
+export type NewConsent = z.infer<typeof schemas.NewConsent>;
+export type Consent = z.infer<typeof schemas.Consent>;
+export type Namespace = z.infer<typeof schemas.Namespace>;
 export type Token = z.infer<typeof schemas.Token>;
 export type NewToken = z.infer<typeof schemas.NewToken>;
 export type MintedToken = z.infer<typeof schemas.MintedToken>;
@@ -40,6 +44,10 @@ export type BundleVerified = z.infer<typeof schemas.BundleVerified>;
 export type ImportReceipt = z.infer<typeof schemas.ImportReceipt>;
 export type ImportSummary = z.infer<typeof schemas.ImportSummary>;
 export type ImportEvent = z.infer<typeof schemas.ImportEvent>;
+
+export type SyncOutcome = z.infer<typeof schemas.SyncOutcome>;
+export type DiffStep = z.infer<typeof schemas.DiffStep>;
+export type DiffStepTaken = z.infer<typeof schemas.DiffStepTaken>;
 
 export interface Page<T> {
   items: T[];

@@ -27,6 +27,11 @@ export function fromBase64Url(text: string, length: number): Uint8Array | null {
   return toBase64Url(bytes) === text ? bytes : null;
 }
 
+/** The same for bytes of any number. */
+export function fromBase64UrlText(text: string): Uint8Array | null {
+  return fromBase64Url(text, Math.floor((text.length * 3) / 4));
+}
+
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }

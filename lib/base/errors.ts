@@ -31,6 +31,7 @@ export type ErrorCode =
   | "peer_misbehaves"
   | "pair_unknown"
   | "cursor_invalid"
+  | "sync_failed"
   | "store_not_empty"
   | "did_mismatch"
   | "import_running"

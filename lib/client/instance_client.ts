@@ -8,6 +8,8 @@ import type {
   BundleVerified,
   CreatedServiceAccount,
   Device,
+  DiffStep,
+  DiffStepTaken,
   Emission,
   Emitted,
   EmittedBatch,
@@ -32,6 +34,7 @@ import type {
   ServiceAccount,
   ServiceAccountDetail,
   Status,
+  SyncOutcome,
   ThreadDetail,
   ThreadSummary,
   Token,
@@ -87,6 +90,22 @@ export class InstanceClient {
 
   pairs(): Promise<Pair[]> {
     return this.#http.getJson("/v1/federation/pairs");
+  }
+
+  /** Pulls from peers; an outcome for each as it ends. */
+  async *sync(query: { from?: string; thread?: string }): AsyncGenerator<SyncOutcome> {
+    const response = await this.#http.request("/v1/federation/sync", {
+      method: "POST",
+      json: query,
+      accept: NDJSON_TYPE,
+    });
+    for await (const line of textLines(intact(response, "the outcome")))
+      yield JSON.parse(line) as SyncOutcome;
+  }
+
+  /** One step in comparing all records with those of another instance. */
+  reconcile(step: DiffStep): Promise<DiffStepTaken> {
+    return this.#http.postJson("/v1/reconcile", step);
   }
 
   /** The token that signs this client in; a bootstrap token is not used up by it. */

@@ -46,10 +46,15 @@ export class Refusals {
     return Object.values(this.counts).reduce((sum, n) => sum + n, 0);
   }
 
-  /** One line, or null where nothing was refused. */
   told(): string | null {
-    if (this.total === 0) return null;
-    const parts = Object.entries(this.counts).map(([reason, n]) => `${n} ${WORDS[reason as RefusalReason]}`);
-    return `refused ${parts.join(", ")} (first: ${this.ids[0]})`;
+    return refusalText(this.counts, this.ids);
   }
+}
+
+/** One line, or null where nothing was refused. */
+export function refusalText(counts: Readonly<Record<string, number>>, ids: readonly string[]): string | null {
+  const parts = Object.entries(counts).map(
+    ([reason, n]) => `${n} ${WORDS[reason as RefusalReason] ?? reason}`,
+  );
+  return parts.length === 0 ? null : `refused ${parts.join(", ")} (first: ${ids[0]})`;
 }

@@ -2,11 +2,14 @@ import type { Route } from "../route.ts";
 import { actorRoutes } from "./actors.ts";
 import { auditRoutes } from "./audit.ts";
 import { bundleRoutes } from "./bundle.ts";
+import { consentRoutes } from "./consent.ts";
 import { deviceRoutes } from "./devices.ts";
 import { directoryRoutes } from "./directory.ts";
+import { federationRoutes } from "./federation.ts";
 import { feedRoutes } from "./feed.ts";
 import { identityRoutes } from "./identity.ts";
 import { instanceRoutes } from "./instance.ts";
+import { peerRoutes } from "./peers.ts";
 import { recordRoutes } from "./records.ts";
 import { serviceAccountRoutes } from "./service_accounts.ts";
 import { syncRoutes } from "./sync.ts";
@@ -24,6 +27,8 @@ export const ROUTES: readonly Route[] = [
   ...actorRoutes,
   ...trustRoutes,
   ...identityRoutes,
+  ...federationRoutes,
+  ...consentRoutes,
   ...wellKnownRoutes,
   ...directoryRoutes,
   ...tokenRoutes,
@@ -32,4 +37,5 @@ export const ROUTES: readonly Route[] = [
   ...deviceRoutes,
   ...bundleRoutes,
   ...syncRoutes,
+  ...peerRoutes,
 ];

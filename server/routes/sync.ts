@@ -1,155 +1,97 @@
-import { z } from "zod";
 import { JSON_TYPE, NDJSON_TYPE } from "../../lib/api/media.ts";
-import { utf8 } from "../../lib/base/bytes.ts";
-import { type Link, linkOf } from "../../lib/federation/apply.ts";
-import { type CursorOf, MAX_CURSOR, readCursor, writeCursor } from "../../lib/federation/cursor.ts";
-import { PAGE_RECORDS, type Page, pageOfIds, pageSince } from "../../lib/federation/feed.ts";
-import { MAX_MESSAGE_BYTES, stepReconciliation } from "../../lib/federation/reconcile.ts";
-import { selectionHash } from "../../lib/federation/shared.ts";
-import { CURSOR } from "../../lib/federation/sync.ts";
+import { DiffStep, DiffStepTaken, SyncOutcome, SyncRequest } from "../../lib/api/schemas.ts";
+import { fromBase64UrlText, toBase64Url, toHex } from "../../lib/base/bytes.ts";
+import { SplError } from "../../lib/base/errors.ts";
+import { MAX_MESSAGE_BYTES, openReconciliation, stepReconciliation } from "../../lib/federation/reconcile.ts";
+import type { SyncOutcome as Outcome } from "../../lib/federation/syncs.ts";
 import type { Pair } from "../../lib/folds/pairs.ts";
-import { parseJson } from "../../lib/record/json.ts";
-import { isRecordId, isThread } from "../../lib/record/shape.ts";
-import type { Reader, Selection } from "../../lib/store/types.ts";
-import { streamed } from "../answer.ts";
-import { changeOrHeartbeat } from "../changes.ts";
+import { listPairs } from "../../lib/instance/federation.ts";
+import type { Selection } from "../../lib/store/types.ts";
+import { json, ndjson } from "../answer.ts";
 import { type Call, type Route, route } from "../route.ts";
-import { parseWith } from "../stages/body.ts";
-import { signedBy } from "../stages/signed.ts";
+import { readJson } from "../stages/body.ts";
 
-const MESSAGE_TYPE = "application/octet-stream";
-const EVENTS_TYPE = "text/event-stream";
+/** Syncs that go on at the same time on request. */
+const AT_ONCE = 4;
+const EVERYTHING: Selection = { namespaces: null, threads: null, without: [] };
 
-const thread = z.string().refine(isThread, "is no thread").optional().describe("only this one");
-const after = z.string().max(MAX_CURSOR).optional().describe("the cursor that the page before ended with");
-const Ids = z
-  .strictObject({ ids: z.array(z.string().refine(isRecordId, "is no record id")).min(1).max(PAGE_RECORDS) })
-  .meta({ id: "WantedRecords" });
-
-/** What paired instances ask each other for; `lib/federation/PROTOCOL.md` describes it. */
 export const syncRoutes: Route[] = [
   route({
-    method: "GET",
-    path: "/federation/v1/records",
-    summary: "For a paired instance: a page of what this one took in behind a cursor",
-    scope: null,
-    query: z.strictObject({ after, thread }),
-    answers: { 200: { [NDJSON_TYPE]: null } },
-    async handle(call) {
-      const { pair } = await signedBy(call);
-      const page = await pageFor(call, pair, call.query);
-      return new Response(page.text, { headers: { "content-type": NDJSON_TYPE } });
-    },
-  }),
-  route({
     method: "POST",
-    path: "/federation/v1/records",
-    summary: "For a paired instance: these records, as far as they are here and shared",
-    scope: null,
-    bodies: { [JSON_TYPE]: { limit: 128 * 1024, shape: Ids } },
-    answers: { 200: { [NDJSON_TYPE]: null } },
-    async handle(call) {
-      const { pair, body } = await signedBy(call);
-      const { ids } = parseWith(Ids, parseJson(body ?? new Uint8Array()));
-      const text = await served(call, pair, undefined, (reader, { self, shared }) =>
-        pageOfIds(reader, self, shared, ids),
-      );
-      return new Response(text, { headers: { "content-type": NDJSON_TYPE } });
-    },
-  }),
-  route({
-    method: "POST",
-    path: "/federation/v1/reconcile",
-    summary: "For a paired instance: an answer to its reconciliation message (negentropy, version 1)",
-    scope: null,
-    query: z.strictObject({ thread }),
-    bodies: { [MESSAGE_TYPE]: { limit: MAX_MESSAGE_BYTES, shape: null } },
-    answers: { 200: { [MESSAGE_TYPE]: null } },
-    async handle(call) {
-      const { pair, body } = await signedBy(call);
-      return served(call, pair, call.query.thread, async (reader, link) => {
-        // Before the answer: what comes in meanwhile must not fall between it and the feed.
-        const cursor = writeCursor(cursorOf(link, pair), await reader.lastSeq());
-        const { message } = await stepReconciliation(
-          reader,
-          link.shared,
-          body ?? new Uint8Array(),
-          "responder",
-        );
-        return new Response(message, { headers: { "content-type": MESSAGE_TYPE, [CURSOR]: cursor } });
-      });
-    },
-  }),
-  route({
-    method: "GET",
-    path: "/federation/v1/stream",
-    summary: "For a paired instance: the same pages as events (SSE), as soon as there is anything new",
-    scope: null,
+    path: "/v1/federation/sync",
+    summary: "Pulls from all active pairs, or from one; a line for each as it ends",
+    scope: "federation:manage",
     patient: true,
-    query: z.strictObject({ after }),
-    answers: { 200: { [EVENTS_TYPE]: null } },
+    bodies: { [JSON_TYPE]: { limit: 4096, shape: SyncRequest } },
+    answers: { 200: { [NDJSON_TYPE]: SyncOutcome } },
     async handle(call) {
-      const { pair } = await signedBy(call);
-      const first = await pageFor(call, pair, call.query);
-      return streamed(call, events(call, pair, first), { "content-type": EVENTS_TYPE });
+      const { from, thread } = await readJson(call, SyncRequest);
+      const pairs = await pairsToSync(call, from);
+      const { syncs } = call.ctx;
+      const outcomes = pairs.map(
+        (pair) => () => (thread === undefined ? syncs.sync(pair) : syncs.syncThread(pair, thread)),
+      );
+      return ndjson(call, lines(outcomes));
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/v1/reconcile",
+    summary: "One step in comparing all records with those of another instance (negentropy, version 1)",
+    scope: "records:read",
+    bodies: { [JSON_TYPE]: { limit: 2 * MAX_MESSAGE_BYTES, shape: DiffStep } },
+    answers: { 200: { [JSON_TYPE]: DiffStepTaken } },
+    async handle(call) {
+      const { message, role } = await readJson(call, DiffStep);
+      const { store } = call.ctx.instance;
+      if (message === null) {
+        const first = await store.read((reader) => openReconciliation(reader, EVERYTHING));
+        return json({ message: toBase64Url(first), have: [], need: [] });
+      }
+      const bytes = fromBase64UrlText(message);
+      if (bytes === null) throw new SplError("invalid_request", "message: is no base64url");
+      const step = await store.read((reader) => stepReconciliation(reader, EVERYTHING, bytes, role));
+      return json({
+        message: step.message && toBase64Url(step.message),
+        have: step.have.map(toHex),
+        need: step.need.map(toHex),
+      });
     },
   }),
 ];
 
-/** Reads with what is shared with the pair at this moment. @throws SplError pair_unknown, superseded */
-function served<T>(
-  { ctx }: Pick<Call, "ctx">,
-  pair: Pair,
-  thread: string | undefined,
-  read: (reader: Reader, link: Link) => Promise<T>,
-): Promise<T> {
-  return ctx.instance.store.read(async (reader) => {
-    const link = await linkOf(ctx.instance, reader, pair.id);
-    return read(reader, { ...link, shared: narrowed(link.shared, thread) });
-  });
-}
-
-function narrowed(shared: Selection, thread: string | undefined): Selection {
-  if (thread === undefined) return shared;
-  return { ...shared, threads: shared.threads?.includes(thread) === false ? [] : [thread] };
-}
-
-function cursorOf({ storeId, shared }: Link, { peer_did }: Pair): CursorOf {
-  return { store: storeId, peer: peer_did, shared };
-}
-
-interface ServedPage extends Page {
-  /** Of what was shared when it was made. */
-  filter: string;
-}
-
-function pageFor(
-  call: Pick<Call, "ctx">,
-  pair: Pair,
-  { after, thread }: { after?: string | number | undefined; thread?: string | undefined },
-): Promise<ServedPage> {
-  return served(call, pair, thread, async (reader, link) => {
-    const of = cursorOf(link, pair);
-    const from = typeof after === "string" ? readCursor(after, of, await reader.lastSeq()) : (after ?? 0);
-    return { ...(await pageSince(reader, link.self, of, from)), filter: selectionHash(link.shared) };
-  });
-}
-
-/** Ends when the peer goes, the instance stops, or the pair or what is shared with it changes. */
-async function* events(call: Call, pair: Pair, first: ServedPage): AsyncGenerator<Uint8Array> {
-  const { changes, stopping } = call.ctx;
-  const signal = AbortSignal.any([stopping, call.request.signal]);
-  for (let page = first; !signal.aborted && page.filter === first.filter; ) {
-    const changed = changes.next;
-    // A comment, which is also what tells the peer that the stream stands.
-    yield utf8(page.records === 0 ? ":\n\n" : event(page.text));
-    const next = await pageFor(call, pair, { after: page.seq });
-    if (next.records === 0 && !next.more) await changeOrHeartbeat(changed, signal);
-    page = next;
+/** @throws SplError not_found; conflict for a pair that is not active */
+async function pairsToSync({ ctx }: Call, from: string | undefined): Promise<Pair[]> {
+  const pairs = await listPairs(ctx.instance);
+  if (from === undefined) return pairs.filter(({ state }) => state === "active");
+  const found = pairs.filter(({ id, peer_did }) => peer_did === from || id.startsWith(from));
+  const [pair] = found;
+  if (pair === undefined || found.length > 1) {
+    throw new SplError("not_found", `${from.slice(0, 300)} names ${found.length} pairs`, {
+      hint: "spl federation list shows what there is",
+    });
   }
+  if (pair.state !== "active") {
+    throw new SplError("conflict", `the pair with ${pair.peer_did} is ${pair.state}`, {
+      hint: `spl federation show ${pair.id.slice(0, 12)} tells more`,
+    });
+  }
+  return [pair];
 }
 
-/** One event whose data are the lines of a page. */
-function event(text: string): string {
-  return `data: ${text.trimEnd().replaceAll("\n", "\ndata: ")}\n\n`;
+/** Outcomes in the order in which they come. */
+async function* lines(work: (() => Promise<Outcome>)[]): AsyncGenerator<string> {
+  const running = new Map<number, Promise<[number, Outcome]>>();
+  for (let next = 0; next < work.length || running.size > 0; ) {
+    while (next < work.length && running.size < AT_ONCE) {
+      const n = next++;
+      running.set(
+        n,
+        work[n]!().then((outcome) => [n, outcome]),
+      );
+    }
+    const [n, outcome] = await Promise.race(running.values());
+    running.delete(n);
+    yield `${JSON.stringify(outcome)}\n`;
+  }
 }
