@@ -1,0 +1,53 @@
+import { expect, test } from "bun:test";
+import type { TestApp } from "../../kit/app.ts";
+import { didOf, meet, openPeer, pairUp, sharedDigests, write } from "../../kit/peers.ts";
+
+/** Numbers from 0 to below `n` that are the same in every run (mulberry32). */
+function seeded(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % n;
+  };
+}
+
+const MEETINGS = 1000;
+
+test("three instances in a ring converge, in whatever order they meet", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await using c = await openPeer("c");
+  const ring = [a, b, c] as [TestApp, TestApp, TestApp];
+  await pairUp(a, b);
+  await pairUp(b, c);
+  await pairUp(c, a);
+  const pick = seeded(20_261_123);
+  for (let meeting = 0; meeting < MEETINGS; meeting++) {
+    const self = ring[pick(3)]!;
+    const other = ring[(ring.indexOf(self) + 1 + pick(2)) % 3]!;
+    if (pick(2) === 0) {
+      const bodies = Array.from({ length: 1 + pick(3) }, (_, i) => ({ text: `${meeting} ${i}` }));
+      await write(self, `th_${pick(20)}`, bodies);
+    }
+    // Now and then one forgets where it was, as after a restore.
+    if (pick(25) === 0) {
+      const did = await didOf(other);
+      await self.ctx.instance.store.transact((writer) => writer.removePeer(did));
+    }
+    const { refused } = await meet(self, other);
+    expect(refused.counts).toEqual({});
+  }
+  for (let round = 0; round < 2; round++) {
+    for (const self of ring) for (const other of ring) if (other !== self) await meet(self, other);
+  }
+  const digests = await sharedDigests(a);
+  expect(Object.keys(digests)).toHaveLength(20);
+  expect(await sharedDigests(b)).toEqual(digests);
+  expect(await sharedDigests(c)).toEqual(digests);
+  // Nothing goes round any more.
+  for (const self of ring)
+    for (const other of ring)
+      if (other !== self) expect(await meet(self, other)).toMatchObject({ pulled: 0, deduplicated: 0 });
+}, 120_000);
