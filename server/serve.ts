@@ -21,6 +21,7 @@ import type { AppContext } from "./context.ts";
 import { makeSyncs, startPoller } from "./federation.ts";
 import { listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
+import { PairingWatch } from "./pairing.ts";
 import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
 import { type HostPolicy, isLoopbackName } from "./stages/host.ts";
@@ -125,6 +126,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     });
     const poller = startPoller(ctx.federation, ctx.syncs);
     undo.defer(() => poller.stop());
+    const pairing = new PairingWatch(ctx.federation);
+    pairing.start();
+    undo.defer(() => pairing.stop());
     if (cleartextWarning(settings) !== null) ctx.log("cleartext", { host: settings.host });
     undo.defer(() => ctx.log("stop", { pid: process.pid }));
     const running = undo.move();

@@ -6,6 +6,7 @@ import type {
   ActorImportSummary,
   AuditEvent,
   BundleVerified,
+  Consent,
   CreatedServiceAccount,
   Device,
   DiffStep,
@@ -20,12 +21,15 @@ import type {
   ImportSummary,
   Manifest,
   MintedToken,
+  Namespace,
   NewActor,
+  NewConsent,
   NewPairing,
   NewServiceAccount,
   NewToken,
   Page,
   Pair,
+  PairChange,
   Pairing,
   PairingCode,
   Redeem,
@@ -90,6 +94,41 @@ export class InstanceClient {
 
   pairs(): Promise<Pair[]> {
     return this.#http.getJson("/v1/federation/pairs");
+  }
+
+  /** @param name an ID, the beginning of one, or the peer's DID; in the following calls as well */
+  pair(name: string): Promise<Pair> {
+    return this.#http.getJson(pairPath(name));
+  }
+
+  requestPair(url: string): Promise<Pair> {
+    return this.#http.postJson("/v1/federation/pairs", { url });
+  }
+
+  changePair(name: string, change: PairChange): Promise<Pair> {
+    return this.#http.postJson(pairPath(name), change);
+  }
+
+  /** `follow` asks the other side whether it has approved. */
+  operatePair(name: string, verb: "approve" | "reject" | "follow" | "refresh"): Promise<Pair> {
+    return this.#http.requestJson(`${pairPath(name)}/${verb}`, { method: "POST" });
+  }
+
+  grants(): Promise<Consent[]> {
+    return this.#http.getJson("/v1/consent");
+  }
+
+  grantConsent(grant: NewConsent): Promise<Consent> {
+    return this.#http.postJson("/v1/consent", grant);
+  }
+
+  /** @param id or the beginning of it */
+  revokeConsent(id: string): Promise<Consent> {
+    return this.#http.requestJson(`/v1/consent/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
+  namespaces(): Promise<Namespace[]> {
+    return this.#http.getJson("/v1/namespaces");
   }
 
   /** Pulls from peers; an outcome for each as it ends. */
@@ -329,4 +368,8 @@ async function* intact(response: Response, what: string): AsyncGenerator<Uint8Ar
       cause,
     });
   }
+}
+
+function pairPath(name: string): string {
+  return `/v1/federation/pairs/${encodeURIComponent(name)}`;
 }

@@ -2,12 +2,15 @@ import { PROBLEM_TYPE } from "../api/media.ts";
 import { fromProblem } from "../api/problem.ts";
 import { type ErrorCode, SplError } from "../base/errors.ts";
 import type { Pair } from "../folds/pairs.ts";
-import { compareStatements, compareStewards, type Statement } from "../identity/statement.ts";
+import { compareStewards, type Statement } from "../identity/statement.ts";
 import { movePair } from "../instance/federation.ts";
-import { knownStatement, noteStatement, ownStatement } from "../instance/steward.ts";
+import { keepOwnStatement, knownStatement, requireActive } from "../instance/steward.ts";
 import { parseJson } from "../record/json.ts";
 import type { FederationContext } from "./context.ts";
+import { requireConnected } from "./exchange.ts";
 import { decodeStatement, SEEN, STATEMENT, signRequest } from "./http_signature.ts";
+import { learn } from "./learn.ts";
+import { resolveDid } from "./resolve.ts";
 import { readWhole, type SafeResponse, safeFetch } from "./safe_fetch.ts";
 
 /** Signed calls to a peer, wherever it lives now: whoever answers must be the peer, in the latest of its homes. */
@@ -50,7 +53,6 @@ export async function callPeer(
   pair: PairAddress,
   request: PeerRequest,
 ): Promise<SafeResponse> {
-  requireConnected(ctx);
   let failure = new SplError("peer_unreachable", `no address of ${pair.peer_did} is known`);
   if (pair.url !== null) {
     try {
@@ -60,30 +62,18 @@ export async function callPeer(
       failure = error;
     }
   }
-  const found = await ctx.instance.store.read((reader) => knownStatement(reader, pair.peer_did));
-  if (!found || found.url === null || found.url === pair.url) throw lost(pair, failure);
+  const { url } = await resolveDid(ctx, pair.peer_did).catch((cause) => {
+    throw lost(pair, failure, cause);
+  });
+  if (url === null || url === pair.url) throw lost(pair, failure);
   try {
-    const answer = await ask(ctx, pair.peer_did, found.url, request);
-    await movePair(ctx.instance, pair.id, found.url);
-    ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: found.url });
+    const answer = await ask(ctx, pair.peer_did, url, request);
+    if (await movePair(ctx.instance, pair.id, url))
+      ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: url });
     return answer;
   } catch (error) {
     throw isElsewhere(error) ? lost(pair, error) : error;
   }
-}
-
-/**
- * Keeps what a peer that calls says of itself. When it has moved since it was heard of last, a record says where to. An
- * address that the operator typed stays while the peer stays in its home: it may be the only one that leads there.
- */
-export async function noteMove(ctx: FederationContext, pair: Pair, statement: Statement): Promise<Pair> {
-  const known = await note(ctx, statement);
-  const { url } = statement;
-  if (known === null || url === null || url === pair.url || url === known.url) return pair;
-  if (known.steward_id === statement.steward_id && known.url !== pair.url) return pair;
-  await movePair(ctx.instance, pair.id, url);
-  ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: url });
-  return { ...pair, url };
 }
 
 /**
@@ -96,10 +86,14 @@ export async function ask(
   url: string,
   { method, path, body, contentType, accept, signal }: PeerRequest,
 ): Promise<SafeResponse> {
-  requireConnected(ctx);
+  requireConnected(ctx.isolated);
   const { store, ports } = ctx.instance;
-  const signer = await store.read((reader) => ctx.instance.signer(reader));
-  const own = ownStatement(signer, ctx.url(), ports.clock());
+  const own = await keepOwnStatement(ctx.instance, ctx.url());
+  const signer = await store.read(async (reader) => {
+    const signer = await ctx.instance.signer(reader);
+    await requireActive(reader, signer);
+    return signer;
+  });
   const headers = signRequest({ method, path, body: body ?? null, to: did }, own, signer.key, ports);
   headers.set("accept", accept);
   if (contentType !== undefined) headers.set("content-type", contentType);
@@ -119,13 +113,6 @@ export async function ask(
   }
 }
 
-function requireConnected({ isolated }: FederationContext): void {
-  if (!isolated) return;
-  throw new SplError("address_refused", "this instance runs isolated and connects to nobody", {
-    hint: "start it without --isolated",
-  });
-}
-
 /** The peer has seen this identity move on. @throws SplError superseded */
 async function learnOwn(
   ctx: FederationContext,
@@ -135,7 +122,9 @@ async function learnOwn(
 ): Promise<void> {
   const seen = statementIn(ctx, response, SEEN, url);
   if (seen === null || seen.did !== own.did || compareStewards(seen, own) <= 0) return;
-  await note(ctx, seen);
+  await learn(ctx, seen);
+  const { store } = ctx.instance;
+  await store.read(async (reader) => requireActive(reader, await ctx.instance.signer(reader)));
 }
 
 /** @throws SplError wrong_instance, peer_misbehaves */
@@ -152,7 +141,7 @@ async function requirePeer(
   if (known && compareStewards(theirs, known) < 0) {
     throw new SplError("wrong_instance", `${url} is a home that ${did} has left`);
   }
-  await note(ctx, theirs);
+  await learn(ctx, theirs);
 }
 
 function statementIn(
@@ -171,22 +160,6 @@ function statementIn(
       cause,
     });
   }
-}
-
-/**
- * Keeps what is news: another home or another URL. Returns what was known before.
- */
-async function note(
-  { instance: { store } }: FederationContext,
-  statement: Statement,
-): Promise<Statement | null> {
-  const known = await store.read((reader) => knownStatement(reader, statement.did));
-  const isNews =
-    !known ||
-    compareStewards(statement, known) > 0 ||
-    (known.url !== statement.url && compareStatements(statement, known) > 0);
-  if (isNews) await store.transact((writer) => noteStatement(writer, statement));
-  return known;
 }
 
 async function refusal(response: SafeResponse, url: string): Promise<SplError> {
@@ -217,8 +190,13 @@ function isElsewhere(error: unknown): error is SplError {
   return error instanceof SplError && ELSEWHERE.includes(error.code);
 }
 
-function lost({ peer_did }: PairAddress, failure: SplError): SplError {
-  return new SplError("peer_unreachable", failure.message, {
+/** @param unresolved why its address could not be found out */
+function lost({ peer_did }: PairAddress, failure: SplError, unresolved?: unknown): SplError {
+  const more =
+    unresolved instanceof SplError
+      ? `, and where it lives now cannot be found out: ${unresolved.message}`
+      : "";
+  return new SplError("peer_unreachable", failure.message + more, {
     hint: `spl federation refresh ${peer_did} looks for where it lives now`,
     cause: failure,
   });

@@ -1,12 +1,10 @@
 import { toHex, utf8 } from "../base/bytes.ts";
 import { sha256 } from "../base/sha256.ts";
+import { APPROVED_NAMESPACE } from "../folds/consent.ts";
 import type { Pair } from "../folds/pairs.ts";
 import { type InstanceFolds, RESERVED_THREADS } from "../folds/reserved.ts";
 import { canonicalText } from "../record/canonical.ts";
 import type { Selection } from "../store/types.ts";
-
-/** Approval of a pair shares this one; every other takes a grant. */
-const APPROVED_NAMESPACE = "default";
 
 /** The threads that are served to a pair and accepted from it: what consent allows, narrowed by the pair's own list. */
 export function sharedWith(

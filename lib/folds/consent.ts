@@ -2,6 +2,9 @@ import { MAX_LABEL } from "../base/limits.ts";
 import type { FoldInput } from "./input.ts";
 import { text } from "./threads.ts";
 
+/** What the approval of a pair shares; every other namespace takes a grant. */
+export const APPROVED_NAMESPACE = "default";
+
 export interface ConsentGrant {
   /** Id of the record that granted it. */
   id: string;

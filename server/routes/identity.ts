@@ -1,8 +1,6 @@
-import { z } from "zod";
 import { JSON_TYPE } from "../../lib/api/media.ts";
-import { Identity, Pair, RevokedIdentity, RevokeIdentity } from "../../lib/api/schemas.ts";
+import { Identity, RevokedIdentity, RevokeIdentity } from "../../lib/api/schemas.ts";
 import { revokeIdentity } from "../../lib/federation/steward.ts";
-import { listPairs } from "../../lib/instance/federation.ts";
 import { showIdentity } from "../../lib/instance/identity.ts";
 import { json } from "../answer.ts";
 import { type Route, route } from "../route.ts";
@@ -32,13 +30,5 @@ export const identityRoutes: Route[] = [
       const { statement, problem: _, ...told } = await revokeIdentity(ctx.federation, did, grant.account);
       return json({ did, epoch: statement.epoch, state: "revoked", ...told });
     },
-  }),
-  route({
-    method: "GET",
-    path: "/v1/federation/pairs",
-    summary: "Instances that this one is paired with",
-    scope: "records:read",
-    answers: { 200: { [JSON_TYPE]: z.array(Pair) } },
-    handle: async ({ ctx }) => json(await listPairs(ctx.instance)),
   }),
 ];

@@ -1,10 +1,10 @@
 import { SplError } from "../../lib/base/errors.ts";
 import { encodeStatement, SEEN, STATEMENT } from "../../lib/federation/http_signature.ts";
-import { noteMove } from "../../lib/federation/link.ts";
+import { learn } from "../../lib/federation/learn.ts";
 import type { Pair } from "../../lib/folds/pairs.ts";
 import { compareStewards, type Statement } from "../../lib/identity/statement.ts";
 import { pairWith } from "../../lib/instance/federation.ts";
-import { knownStatement, ownStatement, requireActive } from "../../lib/instance/steward.ts";
+import { keepOwnStatement, knownStatement, requireActive } from "../../lib/instance/steward.ts";
 import type { Call } from "../route.ts";
 import { readBody } from "./body.ts";
 
@@ -33,15 +33,9 @@ export async function signedCaller(call: Call): Promise<SignedCaller> {
       hint: "start it without --isolated",
     });
   }
-  const now = instance.ports.clock();
-  const { signer, highest } = await instance.store.read(async (reader) => {
-    const signer = await instance.signer(reader);
-    return { signer, highest: await knownStatement(reader, signer.did) };
-  });
-  const own = ownStatement(signer, ownUrl(), now);
   // A home that was left tells where its identity lives now, so that the caller finds it there.
-  const shown = highest && compareStewards(highest, own) > 0 ? highest : own;
-  answerHeaders.set(STATEMENT, encodeStatement(shown));
+  answerHeaders.set(STATEMENT, encodeStatement(await keepOwnStatement(instance, ownUrl())));
+  const signer = await instance.store.read((reader) => instance.signer(reader));
   const body = request.method === "GET" ? null : await readBody(call);
   const facts = { method: request.method, path: url.pathname + url.search, body: body?.length ? body : null };
   const statement = await ctx.signatures.verify(facts, request.headers, signer.did);
@@ -63,11 +57,13 @@ export async function signedCaller(call: Call): Promise<SignedCaller> {
 export async function signedBy(call: Call): Promise<PairedCaller> {
   const caller = await signedCaller(call);
   const { federation } = call.ctx;
+  const { instance } = federation;
   const { did } = caller.statement;
-  const pair = await federation.instance.store.read((reader) => pairWith(federation.instance, reader, did));
-  if (pair?.state !== "active") {
-    const why = pair ? `the pair is ${pair.state}` : "it is not paired with this instance";
-    throw new SplError("pair_unknown", `${did} may not have this: ${why}`);
-  }
-  return { ...caller, pair: await noteMove(federation, pair, caller.statement) };
+  const pairOf = () => instance.store.read((reader) => pairWith(instance, reader, did));
+  let pair = await pairOf();
+  // A stranger's statement is not kept: whoever calls could fill the store with them.
+  if (pair !== null && (await learn(federation, caller.statement))) pair = await pairOf();
+  if (pair?.state === "active") return { ...caller, pair };
+  const why = pair ? `the pair is ${pair.state}` : "it is not paired with this instance";
+  throw new SplError("pair_unknown", `${did} may not have this: ${why}`);
 }

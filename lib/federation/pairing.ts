@@ -1,0 +1,284 @@
+import { fromUtf8, toHex } from "../base/bytes.ts";
+import { SplError } from "../base/errors.ts";
+import type { Statement } from "../identity/statement.ts";
+import { findPair, movePair, type PairView, pairWith, recordPair, showPair } from "../instance/federation.ts";
+import type { Instance } from "../instance/instance.ts";
+import type { Writer } from "../store/types.ts";
+import type { FederationContext } from "./context.ts";
+import { learn } from "./learn.ts";
+import { ask, callPeer, type PairAddress, type PeerRequest } from "./link.ts";
+import { resolveDid } from "./resolve.ts";
+import { readWhole } from "./safe_fetch.ts";
+import { discover } from "./well_known.ts";
+
+/**
+ * Pairing (spec, section 9): one side asks, the other's operator approves, or asks in turn, which is the same. Who asks
+ * writes a record at once; what a stranger asks is kept beside the records until it is approved.
+ */
+
+/** How far a pairing is, as one side tells the other; `none` when there is neither a pair nor a request. */
+export const PAIRING_STATES = ["none", "establishing", "active"] as const;
+export type PairingState = (typeof PAIRING_STATES)[number];
+
+export const PAIR_PATH = "/federation/v1/pair";
+/** Requests that wait for the operator. */
+const MAX_REQUESTS = 100;
+const REQUEST_LIFE_MS = 30 * 24 * 60 * 60 * 1000;
+const ANSWER = { most: 4096, idleMs: 5000, totalMs: 5000 };
+/** How long the operator waits for the other side to be told. */
+const TELL_MS = 5000;
+
+/**
+ * Finds out who is at `url` and asks to be paired. A peer that is paired already and has proven to be at another URL now
+ * is asked there from now on.
+ * @throws SplError conflict for this instance's own URL; not_found, address_refused, peer_unreachable, peer_misbehaves
+ */
+export async function requestPair(ctx: FederationContext, url: string, by: string): Promise<PairView> {
+  const { instance } = ctx;
+  const { did, statement } = await discover(ctx, url);
+  const id = await instance.store.transact(async (writer) => {
+    if (did === (await instance.signer(writer)).did) {
+      throw new SplError("conflict", `${url} is this same identity (${did})`, {
+        hint: "name the URL of another instance",
+      });
+    }
+    const known = await pairWith(instance, writer, did);
+    if (known?.url === url) return known.id;
+    await writer.addAudit(instance.ports.clock(), "pair.request", { peer: did, url, by });
+    if (known) {
+      await recordPair(instance, writer, { pair: known.id, url });
+      return known.id;
+    }
+    return recordPair(instance, writer, { peer_did: did, url, state: "establishing" });
+  });
+  await learn(ctx, statement);
+  const pair = await showPair(instance, id);
+  return pair.state === "establishing" ? askForPair(ctx, pair) : pair;
+}
+
+/** Asks, or asks again. @throws SplError as `callPeer` */
+export function askForPair(ctx: FederationContext, pair: PairAddress): Promise<PairView> {
+  return settle(ctx, pair, "POST");
+}
+
+/** Asks how far the pairing is that this side asked for, without asking for it again. @throws SplError as `callPeer` */
+export function followPairing(
+  ctx: FederationContext,
+  pair: PairAddress,
+  signal?: AbortSignal,
+): Promise<PairView> {
+  return settle(ctx, pair, "GET", signal);
+}
+
+async function settle(
+  ctx: FederationContext,
+  pair: PairAddress,
+  method: "GET" | "POST",
+  signal?: AbortSignal,
+): Promise<PairView> {
+  const { instance } = ctx;
+  const request = { method, path: PAIR_PATH, accept: "application/json", ...(signal && { signal }) };
+  const answer = await callPeer(ctx, pair, request);
+  const state = readState(await readWhole(answer, ANSWER), pair);
+  if (state === "active") {
+    await instance.store.transact(async (writer) => {
+      const known = await pairWith(instance, writer, pair.peer_did);
+      if (known?.state === "establishing") await activate(instance, writer, known.id, known.peer_did, "peer");
+    });
+  }
+  if (state !== "none") return showPair(instance, pair.id);
+  throw new SplError(
+    "pair_unknown",
+    `${pair.peer_did} does not know of this pairing: it was rejected there`,
+    {
+      hint: "spl federation pair URL asks again",
+    },
+  );
+}
+
+/**
+ * Approves a request and tells the other side, which otherwise learns of it when it asks the next time.
+ * @param name the request's ID, the beginning of it, or the peer's DID
+ * @throws SplError not_found, usage; conflict when it is not this side that has to approve
+ */
+export async function approvePair(ctx: FederationContext, name: string, by: string): Promise<PairView> {
+  const { instance } = ctx;
+  const id = await instance.store.transact(async (writer) => {
+    const { peer_did, url, approval, state } = await findPair(instance, writer, name);
+    if (approval !== "here") {
+      throw new SplError(
+        "conflict",
+        approval === "there"
+          ? `it is ${peer_did} that has to approve`
+          : `the pair with ${peer_did} is ${state}`,
+        { hint: "spl federation list shows how far each is" },
+      );
+    }
+    return openPair(instance, writer, { did: peer_did, url }, by);
+  });
+  const pair = await showPair(instance, id);
+  if (pair.url === null || ctx.isolated) return pair;
+  try {
+    const request = { method: "POST", path: PAIR_PATH, accept: "application/json" } as const;
+    const answer = await callPeer(ctx, pair, { ...request, signal: AbortSignal.timeout(TELL_MS) });
+    await answer.cancel();
+  } catch (error) {
+    ctx.log("pair-not-told", { peer: pair.peer_did, error: error instanceof Error ? error.message : "" });
+  }
+  return showPair(instance, id);
+}
+
+/** Forgets a request. @throws SplError not_found, usage, conflict */
+export function rejectPair({ instance }: FederationContext, name: string, by: string): Promise<PairView> {
+  return instance.store.transact(async (writer) => {
+    const pair = await findPair(instance, writer, name);
+    if (pair.approval !== "here") {
+      throw new SplError("conflict", `the pair with ${pair.peer_did} does not wait to be approved here`, {
+        hint: `spl federation revoke ${pair.id.slice(0, 12)} ends it`,
+      });
+    }
+    await writer.removePairRequest(pair.peer_did);
+    await writer.addAudit(instance.ports.clock(), "pair.reject", { peer: pair.peer_did, by });
+    return pair;
+  });
+}
+
+/**
+ * The other end: an instance that has proven who it is asks to be paired. It is let in at once when this side asked as
+ * well, or when a rule of the settings says so.
+ * @param stranger is called before a request of an unknown instance is kept
+ * @throws SplError rate_limited when too many wait, and what `stranger` throws
+ */
+export function receiveRequest(
+  { instance, autoApprove }: FederationContext,
+  { did, url }: Statement,
+  stranger: () => void,
+): Promise<PairingState> {
+  return instance.store.transact(async (writer) => {
+    const pair = await pairWith(instance, writer, did);
+    if (pair?.state === "establishing") await activate(instance, writer, pair.id, did, "peer");
+    if (pair) return "active";
+    if (autoApprove.some((pattern) => matches(pattern, did))) {
+      await openPair(instance, writer, { did, url }, "auto_approve");
+      return "active";
+    }
+    stranger();
+    await keepRequest(instance, writer, did, url);
+    return "establishing";
+  });
+}
+
+/** How far the pairing with a peer is, as it is told when it asks. */
+export function pairingState({ instance }: FederationContext, did: string): Promise<PairingState> {
+  return instance.store.read(async (reader) => {
+    const pair = await pairWith(instance, reader, did);
+    if (pair) return pair.state === "establishing" ? "establishing" : "active";
+    return (await reader.pairRequests()).some((request) => request.did === did) ? "establishing" : "none";
+  });
+}
+
+/**
+ * Finds out where a peer lives now, and says so by record once it has answered there.
+ * @param name an ID, the beginning of one, or the peer's DID
+ * @throws SplError not_found, usage; peer_unreachable when it is nowhere to be found
+ */
+export async function refreshPair(ctx: FederationContext, name: string): Promise<PairView> {
+  const { instance } = ctx;
+  const pair = await showPair(instance, name);
+  const { url } = await resolveDid(ctx, pair.peer_did);
+  const probe = { method: "GET", path: PAIR_PATH, accept: "application/json" } as const;
+  // What others say counts first: whoever asks for this believes that the address here is wrong.
+  if (url !== null && url !== pair.url && (await answers(ctx, pair, url, probe))) {
+    await movePair(instance, pair.id, url);
+    return showPair(instance, pair.id);
+  }
+  const answer = await callPeer(ctx, pair, probe).catch((error) => {
+    const told = error instanceof SplError && error.code === "peer_unreachable";
+    throw told ? error.retold({ hint: "spl federation pair URL tells where it lives, if you know" }) : error;
+  });
+  await answer.cancel();
+  return showPair(instance, pair.id);
+}
+
+async function answers(
+  ctx: FederationContext,
+  { peer_did }: PairAddress,
+  url: string,
+  probe: PeerRequest,
+): Promise<boolean> {
+  try {
+    await (await ask(ctx, peer_did, url, probe)).cancel();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function openPair(
+  instance: Instance,
+  writer: Writer,
+  { did, url }: { did: string; url: string | null },
+  by: string,
+): Promise<string> {
+  const id = await recordPair(instance, writer, {
+    peer_did: did,
+    ...(url !== null && { url }),
+    state: "active",
+  });
+  await approved(instance, writer, did, by);
+  return id;
+}
+
+async function activate(
+  instance: Instance,
+  writer: Writer,
+  id: string,
+  did: string,
+  by: string,
+): Promise<void> {
+  await recordPair(instance, writer, { pair: id, state: "active" });
+  await approved(instance, writer, did, by);
+}
+
+async function approved(instance: Instance, writer: Writer, peer: string, by: string): Promise<void> {
+  await writer.removePairRequest(peer);
+  await writer.addAudit(instance.ports.clock(), "pair.active", { peer, by });
+}
+
+/** @throws SplError rate_limited */
+async function keepRequest(
+  { ports }: Instance,
+  writer: Writer,
+  did: string,
+  url: string | null,
+): Promise<void> {
+  const now = ports.clock();
+  const waiting = [];
+  for (const request of await writer.pairRequests()) {
+    if (request.at + REQUEST_LIFE_MS < now) await writer.removePairRequest(request.did);
+    else waiting.push(request);
+  }
+  const known = waiting.find((request) => request.did === did);
+  if (!known && waiting.length >= MAX_REQUESTS) {
+    throw new SplError("rate_limited", `${MAX_REQUESTS} instances wait to be paired already`, {
+      hint: "ask its operator to approve or reject some",
+      detail: { retry_after: 3600 },
+    });
+  }
+  const id = known?.id ?? toHex(ports.random(6));
+  await writer.putPairRequest({ id, did, url, name: null, at: now });
+  if (!known) await writer.addAudit(now, "pair.asked", { peer: did, url });
+}
+
+/** Whether a DID fits a pattern in which `*` stands for any run of characters. */
+function matches(pattern: string, did: string): boolean {
+  const parts = pattern.split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`, "s").test(did);
+}
+
+/** @throws SplError peer_misbehaves */
+function readState(bytes: Uint8Array, { peer_did }: PairAddress): PairingState {
+  const state = PAIRING_STATES.find((each) => fromUtf8(bytes) === JSON.stringify({ state: each }));
+  if (state) return state;
+  throw new SplError("peer_misbehaves", `${peer_did} does not say how far the pairing is`);
+}

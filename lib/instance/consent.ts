@@ -1,0 +1,99 @@
+import { isoTime } from "../base/clock.ts";
+import { SplError } from "../base/errors.ts";
+import { nextTurn } from "../base/turn.ts";
+import { APPROVED_NAMESPACE, type ConsentGrant } from "../folds/consent.ts";
+import { RESERVED_THREADS } from "../folds/reserved.ts";
+import type { JsonObject } from "../record/types.ts";
+import type { Writer } from "../store/types.ts";
+import { emitWith } from "./emit.ts";
+import type { Instance } from "./instance.ts";
+import { foldReserved } from "./reserved.ts";
+
+/** A namespace with what is in it and whom it is shared with. */
+export interface NamespaceView {
+  namespace: string;
+  threads: number;
+  records: number;
+  /** DIDs of pairs, or `*` for every pair. */
+  shared_with: string[];
+}
+
+/** Grants in force, in the order in which they were given. */
+export function listGrants(instance: Instance): Promise<ConsentGrant[]> {
+  return instance.store.read(async (reader) => {
+    const { did } = await instance.signer(reader);
+    return (await foldReserved(reader, did)).consent.all();
+  });
+}
+
+/** Shares a namespace with a pair (or `*`: with every pair), by a record. Without effect where it is shared so. */
+export function grantConsent(
+  instance: Instance,
+  { from, to }: Omit<ConsentGrant, "id">,
+): Promise<ConsentGrant> {
+  return instance.store.transact(async (writer) => {
+    const { did } = await instance.signer(writer);
+    const { consent } = await foldReserved(writer, did);
+    const known = consent.all().find((grant) => grant.from === from && grant.to === to);
+    return known ?? { id: await recordConsent(instance, writer, { topic: "grant", from, to }), from, to };
+  });
+}
+
+/**
+ * Takes a grant back, by a record. What has crossed already stays where it is.
+ * @param name the grant's ID or the beginning of it
+ * @throws SplError not_found, usage
+ */
+export function revokeConsent(instance: Instance, name: string): Promise<ConsentGrant> {
+  return instance.store.transact(async (writer) => {
+    const { did } = await instance.signer(writer);
+    const grants = (await foldReserved(writer, did)).consent.all();
+    const found = grants.filter(({ id }) => name !== "" && id.startsWith(name));
+    const hint = "spl consent list shows all";
+    if (found.length > 1) throw new SplError("usage", `${name} is the beginning of several IDs`, { hint });
+    const [grant] = found;
+    if (!grant) throw new SplError("not_found", `there is no grant ${name.slice(0, 300)}`, { hint });
+    await recordConsent(instance, writer, { topic: "revoke", grant: grant.id });
+    return grant;
+  });
+}
+
+/** Namespaces of threads that may cross to other instances, by name; those that were granted only as well. */
+export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
+  return instance.store.read(async (reader) => {
+    const { did } = await instance.signer(reader);
+    const views = new Map<string, NamespaceView>();
+    const viewOf = (namespace: string) => {
+      const view = views.get(namespace) ?? { namespace, threads: 0, records: 0, shared_with: [] };
+      views.set(namespace, view);
+      return view;
+    };
+    viewOf(APPROVED_NAMESPACE).shared_with.push("*");
+    for (const { from, to } of (await foldReserved(reader, did)).consent.all())
+      viewOf(from).shared_with.push(to);
+    const reserved = new Set<string>(Object.values(RESERVED_THREADS));
+    for await (const rows of reader.threads()) {
+      for (const { thread, namespace, records } of rows) {
+        if (reserved.has(thread)) continue;
+        const view = viewOf(namespace);
+        view.threads++;
+        view.records += records;
+      }
+      await nextTurn();
+    }
+    return [...views.values()].sort((a, b) => (a.namespace < b.namespace ? -1 : 1));
+  });
+}
+
+async function recordConsent(instance: Instance, writer: Writer, body: JsonObject): Promise<string> {
+  const { did } = await instance.signer(writer);
+  const emission = {
+    thread: RESERVED_THREADS.consent,
+    act: "LEARN",
+    body: { ...body, at: isoTime(instance.ports.clock()) },
+    data_type: "SCALAR",
+    judged_by: null,
+  } as const;
+  const [emitted] = await emitWith(instance, writer, [emission], { actor: did });
+  return emitted!.id;
+}
