@@ -63,9 +63,14 @@ export class BundleJobs {
 
   /**
    * Imports what `input` yields. A failing input, such as a client that went away, ends the job and leaves nothing.
+   * @param beforeAdoption is waited for before the identity of this DID is adopted
    * @throws SplError import_running
    */
-  async startImport(input: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<ImportJob> {
+  async startImport(
+    input: AsyncIterable<Uint8Array>,
+    options: ImportOptions,
+    beforeAdoption: (did: string) => Promise<void> = async () => undefined,
+  ): Promise<ImportJob> {
     await this.#vacateImport();
     if (this.#import) {
       throw new SplError("import_running", "an import is running already", {
@@ -73,6 +78,10 @@ export class BundleJobs {
       });
     }
     const worker = this.#start();
+    worker.adopting.promise.then(beforeAdoption).then(
+      () => worker.post({ kind: "adopt" }),
+      (error) => worker.abort(error),
+    );
     const upload = new Upload(input, this.clock);
     this.#import = { worker, upload };
     worker.ended.then(() => {
@@ -141,6 +150,8 @@ class BundleWorker {
   readonly manifest = handled<Manifest>();
   readonly verified = handled<BundleVerified>();
   readonly imported = handled<ImportSummary>();
+  /** The DID that the import is about to adopt. */
+  readonly adopting = handled<string>();
   /** The job has its result; the thread is about to end. */
   over = false;
   /** The thread is gone, and what it held in memory. */
@@ -200,6 +211,7 @@ class BundleWorker {
     else if (message.kind === "taken") this.#output.taken(message.bytes);
     else if (message.kind === "manifest") this.manifest.resolve(message.manifest);
     else if (message.kind === "verified") this.verified.resolve(message.verified);
+    else if (message.kind === "adopting") this.adopting.resolve(message.did);
     else if (message.kind === "failed") {
       if (message.trace !== null) this.log("bundle-worker-error", { error: message.trace });
       this.#fail(fromProblem(message.problem));

@@ -7,11 +7,15 @@ export type ToWorker =
   | { kind: "export"; home: string; options: ExportOptions }
   | { kind: "import"; home: string; options: ImportOptions }
   | { kind: "abort"; problem: Problem }
+  /** The answer to `adopting`: go on. */
+  | { kind: "adopt" }
   | Flow;
 
 export type FromWorker =
   | { kind: "manifest"; manifest: Manifest }
   | { kind: "verified"; verified: BundleVerified }
+  /** The identity of this DID is about to be adopted; waits to be told that what is known of it has been learnt. */
+  | { kind: "adopting"; did: string }
   | { kind: "imported"; summary: ImportSummary }
   | { kind: "exported" }
   /** `trace` is for the log, of errors that nobody foresaw. */

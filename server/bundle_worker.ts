@@ -16,6 +16,7 @@ const say = (message: FromWorker, transfer: Bun.Transferable[] = []) => self.pos
 const flow = (message: Flow, transfer?: Bun.Transferable[]) => say(message, transfer);
 const output = new ChunkSender(flow);
 const input = new ChunkReceiver(flow);
+const adoption = Promise.withResolvers<void>();
 
 /** The engine lets garbage grow with the machine's memory; a bundle of any size is to cost the same. */
 const COLLECT_MS = 250;
@@ -27,6 +28,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   else if (data.kind === "chunk") input.push(data.bytes);
   else if (data.kind === "end") input.end();
   else if (data.kind === "taken") output.taken(data.bytes);
+  else if (data.kind === "adopt") adoption.resolve();
   else {
     const reason = fromProblem(data.problem);
     input.end(reason);
@@ -48,7 +50,12 @@ async function exporting(home: string, options: ExportOptions): Promise<FromWork
 
 async function importing(home: string, options: ImportOptions): Promise<FromWorker> {
   const onVerified = (verified: BundleVerified) => say({ kind: "verified", verified });
-  return { kind: "imported", summary: await importBundle(home, input, options, { onVerified }) };
+  const beforeAdoption = (did: string) => {
+    say({ kind: "adopting", did });
+    return adoption.promise;
+  };
+  const summary = await importBundle(home, input, options, { onVerified, beforeAdoption });
+  return { kind: "imported", summary };
 }
 
 async function report(job: Promise<FromWorker>): Promise<void> {

@@ -1,5 +1,7 @@
 import type { FederationContext } from "../lib/federation/context.ts";
+import { resolveDid } from "../lib/federation/resolve.ts";
 import { claim, makeRound, type Round } from "../lib/federation/steward.ts";
+import { standing } from "../lib/instance/steward.ts";
 
 /** How long a start, or an import that adopts, waits for the directory and the pairs; they are told on anyway. */
 const PATIENCE_MS = 3000;
@@ -26,14 +28,35 @@ export class StewardWatch {
    * @throws SplError superseded when it cannot be taken back
    */
   async start(reclaim: boolean): Promise<void> {
-    if (reclaim) this.#tell(await claim(this.ctx, "identity.reclaimed", this.#stopped.signal));
-    else await this.#patiently(this.#round());
+    await this.#patiently(this.#round());
+    if (reclaim) {
+      await claim(this.ctx);
+      await this.#patiently(this.#round());
+    }
     this.#schedule();
   }
 
-  /** This home has become another identity, which is to be its own from now on. */
+  /** Learns what the directory knows of an identity that this home is about to adopt. */
+  lookUp(did: string): Promise<void> {
+    const asked = resolveDid(this.ctx, did).catch((error) => this.#complain(error));
+    return this.#patiently(asked.then(() => undefined));
+  }
+
+  /** This home has become another identity, and means to be its steward. */
   adopted(): Promise<void> {
-    return this.#patiently(this.#next(() => claim(this.ctx, "identity.adopted", this.#stopped.signal)));
+    return this.#patiently(
+      this.#next(async () => {
+        const { instance } = this.ctx;
+        const round = await this.#asked();
+        const { state } = await instance.store.read(async (reader) =>
+          standing(reader, await instance.signer(reader)),
+        );
+        if (state !== "superseded") return round;
+        // A peer knew of an epoch above this machine's clock.
+        await claim(this.ctx);
+        return this.#asked();
+      }),
+    );
   }
 
   /** Ends what is on its way. */
@@ -44,7 +67,11 @@ export class StewardWatch {
   }
 
   #round(): Promise<void> {
-    return this.#next(() => makeRound(this.ctx, this.#stopped.signal));
+    return this.#next(() => this.#asked());
+  }
+
+  #asked(): Promise<Round> {
+    return makeRound(this.ctx, this.#stopped.signal);
   }
 
   #schedule(): void {
@@ -69,7 +96,8 @@ export class StewardWatch {
   }
 
   /** Once for each trouble, not with every round. */
-  #complain(problem: string | null): void {
+  #complain(error: unknown): void {
+    const problem = error instanceof Error ? error.message : error === null ? null : String(error);
     if (problem !== null && problem !== this.#problem) this.ctx.log("directory", { problem });
     this.#problem = problem;
   }

@@ -50,9 +50,9 @@ export async function publish(
   return before;
 }
 
-/** Whether there is another instance to ask: this one, if it is its own directory, knows what it knows. */
+/** Whether there is another instance to ask, and it may be: this one, if it is its own directory, knows what it knows. */
 function asks(ctx: FederationContext): ctx is FederationContext & { directory: string } {
-  return ctx.directory !== null && ctx.directory !== ctx.url();
+  return ctx.directory !== null && !ctx.isolated && ctx.directory !== ctx.url();
 }
 
 function entryUrl(directory: string, did: string): string {

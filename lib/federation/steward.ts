@@ -59,23 +59,19 @@ export async function makeRound(ctx: FederationContext, signal?: AbortSignal): P
 }
 
 /**
- * Makes this home the steward of its identity: above every epoch that can be learnt of.
- * @param event name for the audit table
+ * Makes this home the steward of its identity, whoever is: above every epoch that is known. The next round tells it.
  * @throws SplError superseded for an identity that was revoked
  */
-export async function claim(ctx: FederationContext, event: string, signal?: AbortSignal): Promise<Round> {
-  const { instance } = ctx;
-  await makeRound(ctx, signal);
+export async function claim({ instance, url }: FederationContext): Promise<void> {
   await instance.store.transact(async (writer) => {
     const { key, ...identity } = await instance.signer(writer);
     await refuseRevoked(writer, identity.did);
     const now = instance.ports.clock();
     const claimed = { ...identity, epoch: Math.max(now, 1 + (await highestEpoch(writer, identity))) };
     await writer.setIdentity(claimed);
-    await noteStatement(writer, ownStatement({ ...claimed, key }, ctx.url(), now));
-    await writer.addAudit(now, event, { did: claimed.did, epoch: claimed.epoch });
+    await noteStatement(writer, ownStatement({ ...claimed, key }, url(), now));
+    await writer.addAudit(now, "identity.reclaimed", { did: claimed.did, epoch: claimed.epoch });
   });
-  return makeRound(ctx, signal);
 }
 
 /**

@@ -22,6 +22,8 @@ const IMPORT_CACHE_KIB = 64 * 1024;
 export interface ImportPorts extends Partial<Ports> {
   /** Called when every byte has been checked and before anything is written. */
   onVerified?: (verified: BundleVerified) => void;
+  /** Called before the identity of a bundle is adopted: what is known elsewhere of where it lives can be learnt. */
+  beforeAdoption?: (did: string) => Promise<void>;
 }
 
 /** What a bundle holds besides its records, gathered while it streams. */
@@ -45,7 +47,7 @@ export async function importBundle(
   home: string,
   input: AsyncIterable<Uint8Array>,
   options: ImportOptions,
-  { onVerified, ...ports }: ImportPorts = {},
+  { onVerified, beforeAdoption, ...ports }: ImportPorts = {},
 ): Promise<ImportSummary> {
   await using open = new AsyncDisposableStack();
   const instance = await Instance.open(home, ports, { bulk: true, cacheKib: IMPORT_CACHE_KIB });
@@ -96,6 +98,8 @@ export async function importBundle(
     manifest: inspection.manifest,
   });
   const importing = new Import(instance, options, inspection, contents, spool);
+  const { did } = await instance.store.read((reader) => instance.signer(reader));
+  if (importing.adopts(did)) await beforeAdoption?.(inspection.manifest.source_did);
   if (options.dryRun) return await instance.store.read((reader) => importing.rehearse(reader));
   return await importing.commit();
 }
@@ -240,11 +244,17 @@ class Import {
     return after.did === this.inspection.manifest.source_did ? this.contents : { accounts: [], tokens: [] };
   }
 
+  /** Whether an instance that is `did` becomes another one. */
+  adopts(did: string): boolean {
+    const { seed, manifest } = this.contents;
+    return !this.options.keepIdentity && seed !== null && manifest.source_did !== did;
+  }
+
   /** The identity that the bundle brings, or null where this instance stays who it is. @throws SplError superseded */
   async #adopted(reader: Reader, current: Signer): Promise<Signer | null> {
     const { manifest } = this.inspection;
     const { seed } = this.contents;
-    if (this.options.keepIdentity || seed === null || manifest.source_did === current.did) return null;
+    if (seed === null || !this.adopts(current.did)) return null;
     const key: KeyPair = keyFromSeed(seed);
     const { stewardId } = current;
     const incoming = { did: manifest.source_did, stewardId, epoch: current.epoch };

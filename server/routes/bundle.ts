@@ -64,14 +64,15 @@ export const bundleRoutes: Route[] = [
     answers: { 200: { [JSON_TYPE]: ImportSummaryShape, [NDJSON_TYPE]: ImportEvent } },
     async handle(call) {
       const { ctx, query, answerType, grant } = call;
-      const job = await ctx.jobs.startImport(bodyChunks(call), {
+      const options = {
         dryRun: query.dry_run,
         forceOverwrite: query.force_overwrite,
         keepIdentity: query.keep_identity,
         expectDid: query.expect_did ?? null,
         deep: query.deep,
         by: grant.account,
-      });
+      };
+      const job = await ctx.jobs.startImport(bodyChunks(call), options, (did) => ctx.steward.lookUp(did));
       const imported = job.imported.then((summary) => settle(ctx, summary));
       imported.catch(() => undefined);
       if (answerType !== NDJSON_TYPE) return json(await imported);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type HomePaths, homePaths } from "../../lib/base/home.ts";
 import { type ScratchHome, splBinary } from "./spl.ts";
 
@@ -12,6 +12,8 @@ export interface DaemonOptions {
   flags?: readonly string[];
   /** Any free one by default. */
   port?: number;
+  /** Text of the home's `config.toml`; it then connects to others. */
+  config?: string;
 }
 
 /** `spl serve` as a process in the hands of a test. It is killed at the end of its scope. */
@@ -97,9 +99,15 @@ export class Daemon implements AsyncDisposable {
 /** `spl serve` that may or may not come up. */
 export function spawnDaemon(
   home: ScratchHome,
-  { under = [], env = {}, flags = [], port = 0 }: DaemonOptions = {},
+  { under = [], env = {}, flags = [], port = 0, config }: DaemonOptions = {},
 ): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-  const serve = [splBinary(), "serve", "--isolated", "--port", `${port}`, "--output", "json", ...flags];
+  if (config !== undefined) {
+    const { home: folder, config: path } = homePaths(home.env.SYNCROPEL_HOME!);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(path, config);
+  }
+  const isolated = config === undefined ? ["--isolated"] : [];
+  const serve = [splBinary(), "serve", ...isolated, "--port", `${port}`, "--output", "json", ...flags];
   return Bun.spawn([...under, ...serve], {
     cwd: home.path,
     env: { ...home.env, ...env },
