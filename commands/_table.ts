@@ -115,7 +115,32 @@ export const COMMANDS: readonly Section[] = [
       sync: () => import("./sync.ts"),
       federation: {
         summary: "Other instances that this one is paired with",
-        verbs: { list: () => import("./federation/list.ts") },
+        verbs: {
+          pair: () => import("./federation/pair.ts"),
+          approve: () => import("./federation/approve.ts"),
+          reject: () => import("./federation/reject.ts"),
+          list: () => import("./federation/list.ts"),
+          show: () => import("./federation/show.ts"),
+          pause: () => import("./federation/pause.ts"),
+          resume: () => import("./federation/resume.ts"),
+          refresh: () => import("./federation/refresh.ts"),
+          revoke: () => import("./federation/revoke.ts"),
+          "set-mode": () => import("./federation/set-mode.ts"),
+          "set-poll-interval": () => import("./federation/set-poll-interval.ts"),
+          "thread-allow": () => import("./federation/thread-allow.ts"),
+        },
+      },
+      consent: {
+        summary: "Which namespaces are shared with which pairs",
+        verbs: {
+          grant: () => import("./consent/grant.ts"),
+          list: () => import("./consent/list.ts"),
+          revoke: () => import("./consent/revoke.ts"),
+        },
+      },
+      namespace: {
+        summary: "What threads are grouped by, for consent",
+        verbs: { list: () => import("./namespace/list.ts") },
       },
     },
   },

@@ -1,0 +1,31 @@
+import { safeText } from "../../lib/ui/safe_text.ts";
+import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
+import { connect } from "../_target.ts";
+
+const command = defineSpl({
+  name: "consent grant",
+  summary: "Share a namespace with a pair",
+  description:
+    "Its threads then cross to that pair and are accepted from it; the namespace default does so by the pair's approval.\nA thread's namespace is what its first record names.",
+  args: {
+    from: { type: "string", required: true, valueHint: "NAMESPACE", description: "whose threads may cross" },
+    to: { type: "string", required: true, valueHint: "DID|*", description: "the peer; * for every pair" },
+    ...targetArgs,
+  },
+  examples: [
+    "spl consent grant --from work --to did:sync:instance:homelab-3f2a91c04b7d3f2a91c04b7d3f2a91c04b7d3f2a",
+    "spl consent grant --from public --to '*'",
+  ],
+  run: async (ctx, { from, to, url }) => {
+    const grant = await connect(ctx, { url }).grantConsent({ from, to });
+    await printResult(
+      ctx,
+      grant,
+      () =>
+        `✓ ${safeText(from)} is shared with ${to === "*" ? "every pair" : safeText(to)} (grant ${grant.id})\n`,
+    );
+  },
+});
+
+export default command;
+if (import.meta.main) await runAlone(command);

@@ -1,0 +1,40 @@
+import { SplError } from "../../lib/base/errors.ts";
+import { isThread } from "../../lib/record/shape.ts";
+import { defineSpl, runAlone, targetArgs } from "../_kit.ts";
+import { pairArg, printPair } from "../_pair_facts.ts";
+import { connect } from "../_target.ts";
+
+const command = defineSpl({
+  name: "federation thread-allow",
+  summary: "Narrow what is shared with a pair to these threads, or to all again",
+  description:
+    "It narrows what consent allows and never widens it; the list takes the place of an earlier one.",
+  args: {
+    ...pairArg,
+    threads: { type: "positional", required: false, description: "thread ids, with commas in between" },
+    all: { type: "boolean", description: "share all that consent allows" },
+    ...targetArgs,
+  },
+  examples: [
+    "spl federation thread-allow 3f2a91c0 th_notes,th_plans",
+    "spl federation thread-allow 3f2a91c0 --all",
+  ],
+  run: async (ctx, { pair, threads: list, all, url }) => {
+    const threads = list === undefined ? null : list.split(",").map((each) => each.trim());
+    if ((threads === null) !== all) {
+      throw new SplError("usage", all ? "--all goes without threads" : "which threads is missing", {
+        hint: "name threads, with commas in between, or pass --all",
+      });
+    }
+    const wrong = threads?.find((each) => !isThread(each));
+    if (wrong !== undefined) {
+      throw new SplError("usage", `${JSON.stringify(wrong)} is no thread id`, {
+        hint: "spl thread list shows them",
+      });
+    }
+    await printPair(ctx, await connect(ctx, { url }).changePair(pair, { threads }), "is changed");
+  },
+});
+
+export default command;
+if (import.meta.main) await runAlone(command);
