@@ -1,5 +1,6 @@
-import { rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { homePaths } from "../../lib/base/home.ts";
 import { type RunResult, runSpl, ScratchHome } from "./spl.ts";
 
 /** A machine of its own: a home, and the compiled `spl` in it. Its daemon is stopped and its files go with its scope. */
@@ -16,6 +17,22 @@ export class Box implements AsyncDisposable {
 
   async serve(...flags: string[]): Promise<void> {
     await this.ok("serve", "--daemon", "--isolated", "--port", "0", ...flags);
+    this.#running = true;
+  }
+
+  /** A box whose daemon speaks with the others on this machine. */
+  static async joining(...flags: string[]): Promise<Box> {
+    const box = new Box();
+    await box.join(...flags);
+    return box;
+  }
+
+  /** Serves as `joining` says. */
+  async join(...flags: string[]): Promise<void> {
+    const { home, config } = homePaths(this.home.env.SYNCROPEL_HOME!);
+    mkdirSync(home, { recursive: true });
+    if (!existsSync(config)) writeFileSync(config, '[federation]\nallow_networks = ["127.0.0.0/8"]\n');
+    await this.ok("serve", "--daemon", "--port", "0", ...flags);
     this.#running = true;
   }
 
