@@ -5,7 +5,7 @@ import { sha256 } from "../base/sha256.ts";
 import { certifies } from "../identity/did.ts";
 import { ed25519, readPublicKey } from "../identity/ed25519.ts";
 import type { KeyPair } from "../identity/key.ts";
-import { verifyEntry } from "../identity/record_signature.ts";
+import { verifyEntryAside } from "../identity/record_signature.ts";
 import { canonicalText } from "../record/canonical.ts";
 import { parseEnvelopeLine } from "../record/envelope.ts";
 import { parseCanonicalJson } from "../record/json.ts";
@@ -26,6 +26,8 @@ const VERSION = 1;
 const PREFIX = "syncropel-actor-v1:";
 /** Instances that one file may name as origins of its actor. */
 export const MAX_ORIGINS = 64;
+/** Signatures that are checked at the same time. */
+const AT_ONCE = 128;
 /** Signers beside the source. */
 const MAX_SIGNERS = 100_000;
 /** One line: an envelope is a record, two ids, a signature and a DID. */
@@ -99,16 +101,15 @@ export async function* readActorFile(
 ): AsyncGenerator<ActorFileEvent, void> {
   const reader = new ActorFileReader();
   for await (const lines of batches) {
-    for (const line of lines) {
+    for (const { number, bytes } of lines) {
       try {
-        reader.add(line.bytes);
+        reader.add(bytes, number);
       } catch (error) {
-        if (!(error instanceof SplError)) throw error;
-        throw malformedActor(`line ${line.number}: ${error.message}`, error);
+        throw error instanceof SplError ? malformedLine(number, error.message, error) : error;
       }
       yield* reader.events();
     }
-    yield* reader.flush();
+    yield* await reader.records();
   }
   reader.end();
 }
@@ -120,31 +121,52 @@ export function malformedActor(what: string, cause?: unknown): SplError {
   });
 }
 
+function malformedLine(number: number, what: string, cause?: unknown): SplError {
+  return malformedActor(`line ${number}: ${what}`, cause);
+}
+
+/** A record whose signature has not been checked yet. */
+interface Unchecked {
+  entry: Entry;
+  key: Uint8Array;
+  line: number;
+}
+
 class ActorFileReader {
   readonly #keys = new Map<string, Uint8Array>();
   readonly #root = sha256.stream();
   readonly #signers: SignerLine[] = [];
   #header: ActorFileFacts | null = null;
-  #ready: ActorFileEvent[] = [];
-  #run: Entry[] = [];
+  readonly #ready: ActorFileEvent[] = [];
+  #unchecked: Unchecked[] = [];
   #previous: Entry | null = null;
   #records = 0;
 
-  add(bytes: Uint8Array): void {
+  add(bytes: Uint8Array, line: number): void {
     if (this.#header === null) this.#begin(bytes);
     else if (this.#signers.length < this.#header.signers) this.#addSigner(bytes);
-    else this.#addRecord(bytes, this.#header);
+    else this.#addRecord(bytes, line, this.#header);
   }
 
-  *events(): Generator<ActorFileEvent> {
-    const ready = this.#ready;
-    if (ready.length > 0) this.#ready = [];
-    yield* ready;
+  events(): ActorFileEvent[] {
+    return this.#ready.splice(0);
   }
 
-  *flush(): Generator<ActorFileEvent> {
-    this.#closeRun();
-    yield* this.events();
+  /** The records since the last call, once their signatures have been checked. */
+  async records(): Promise<ActorFileEvent[]> {
+    const unchecked = this.#unchecked;
+    this.#unchecked = [];
+    for (let at = 0; at < unchecked.length; at += AT_ONCE) {
+      const some = unchecked.slice(at, at + AT_ONCE);
+      const valid = await Promise.all(some.map(({ entry, key }) => verifyEntryAside(entry, key)));
+      const wrong = some.find((_, i) => !valid[i]);
+      if (wrong) throw malformedLine(wrong.line, `its signature by ${wrong.entry.signer} is not valid`);
+    }
+    const runs = Map.groupBy(
+      unchecked.map(({ entry }) => entry),
+      (entry) => entry.thread,
+    );
+    return [...runs.values()].map((entries) => ({ kind: "records", entries }));
   }
 
   end(): void {
@@ -177,24 +199,16 @@ class ActorFileReader {
       this.#ready.push({ kind: "signers", signers: this.#signers });
   }
 
-  #addRecord(bytes: Uint8Array, { records }: ActorFileFacts): void {
+  #addRecord(bytes: Uint8Array, line: number, { records }: ActorFileFacts): void {
     if (this.#records === records) throw unfit(`it goes on behind its ${records} records`);
     const entry = parseEnvelopeLine(bytes);
     if (this.#previous && compareThreads(this.#previous, entry) >= 0) throw unfit("out of canonical order");
     const key = this.#keys.get(entry.signer);
     if (!key) throw unfit(`its signer ${entry.signer} is not among the signers`);
-    if (!verifyEntry(entry, key)) throw unfit(`its signature by ${entry.signer} is not valid`);
-    if (this.#previous?.thread !== entry.thread) this.#closeRun();
     this.#root.update(fromHex(entry.id, 32)!);
-    this.#run.push(entry);
+    this.#unchecked.push({ entry, key, line });
     this.#previous = entry;
     this.#records++;
-  }
-
-  #closeRun(): void {
-    if (this.#run.length === 0) return;
-    this.#ready.push({ kind: "records", entries: this.#run });
-    this.#run = [];
   }
 }
 
