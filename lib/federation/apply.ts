@@ -15,8 +15,8 @@ import { admits } from "./feed.ts";
 import type { Refusals } from "./refusals.ts";
 import { sharedWith } from "./shared.ts";
 
-/** Records between two turns of the event loop. */
-const STEP = 100;
+/** Records between two turns of the event loop: some 10 ms. */
+const STEP = 500;
 const RESERVED: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
 
 /** What is shared with an active pair at this moment, and who this instance is. */
@@ -101,7 +101,9 @@ async function admit(
     for (const { id } of entries) refused.add(RESERVED.has(thread) ? "reserved" : "not_shared", id);
     return [];
   }
-  let opening = row && (await firstOf(writer, thread));
+  // What lies above all that is here cannot be the opening record.
+  const below = row !== null && entries.some((entry) => entry.clock <= row.clock);
+  let opening = below || !isOpen ? await firstOf(writer, thread) : entries[0]!;
   let clock = row?.clock ?? 0;
   const admitted: Entry[] = [];
   for (const entry of entries.sort(compareOrder)) {

@@ -10,9 +10,6 @@ import type { Reader, Signer, Store } from "../store/types.ts";
 import type { ReceivedPage } from "./page.ts";
 import { Refusals } from "./refusals.ts";
 
-/** Signatures that are checked at the same time. */
-const AT_ONCE = 128;
-
 /** What of a page may be stored as far as the page itself tells. */
 export interface CheckedPage {
   entries: Entry[];
@@ -43,19 +40,17 @@ export async function checkPage(
     fresh: await withoutKnown(reader, parsed),
     keys: await keysOf(reader, peer, page, new Set(parsed.map((entry) => entry.signer))),
   }));
+  // All at once: the engine's threads work on them while the page before is being stored.
+  const valid = await Promise.all(
+    fresh.map((entry) => {
+      const key = keys.get(entry.signer);
+      return key === undefined ? null : verifyEntryAside(entry, key);
+    }),
+  );
   const entries: Entry[] = [];
-  for (let at = 0; at < fresh.length; at += AT_ONCE) {
-    const batch = fresh.slice(at, at + AT_ONCE);
-    const valid = await Promise.all(
-      batch.map((entry) => {
-        const key = keys.get(entry.signer);
-        return key === undefined ? null : verifyEntryAside(entry, key);
-      }),
-    );
-    for (const [i, entry] of batch.entries()) {
-      if (valid[i] === true) entries.push(entry);
-      else refused.add(valid[i] === null ? "unknown_signer" : "signature", entry.id);
-    }
+  for (const [i, entry] of fresh.entries()) {
+    if (valid[i] === true) entries.push(entry);
+    else refused.add(valid[i] === null ? "unknown_signer" : "signature", entry.id);
   }
   const used = new Set(entries.map((entry) => entry.signer));
   const signers = [...used].map((did) => ({ did, publicKey: keys.get(did)! }));

@@ -40,7 +40,7 @@ export async function follow(
     const page = await readPage(lines);
     if (page.cursor === null) throw misbehaves("sends a page of its feed without a cursor");
     summary.bytes += page.bytes;
-    await intake.take(page, page.cursor);
+    await intake.store(await intake.check(page), page.cursor);
     await onPage(summary);
   }
 }

@@ -1,7 +1,7 @@
 import type { Instance } from "../instance/instance.ts";
 import type { Selection } from "../store/types.ts";
 import { applyPage } from "./apply.ts";
-import { checkPage } from "./check.ts";
+import { type CheckedPage, checkPage } from "./check.ts";
 import type { ReceivedPage } from "./page.ts";
 import { Refusals } from "./refusals.ts";
 import { selectionHash } from "./shared.ts";
@@ -39,17 +39,19 @@ export class Intake {
   ) {}
 
   /**
-   * Checks a page and stores what holds, together with where the next begins. Returns the ids that were in it.
-   * @param cursor where the next page begins; null keeps what is known of that
+   * Checks all that a page itself tells.
    * @param asked ids that were asked for, where that is so
    */
-  async take(
-    page: ReceivedPage,
-    cursor: string | null,
-    asked: ReadonlySet<string> | null = null,
-  ): Promise<Set<string>> {
+  check(page: ReceivedPage, asked: ReadonlySet<string> | null = null): Promise<CheckedPage> {
+    return checkPage(this.instance.store, this.pair.peer_did, page, asked);
+  }
+
+  /**
+   * Stores what holds of a checked page, together with where the next begins.
+   * @param cursor where the next page begins; null keeps what is known of that
+   */
+  async store(checked: CheckedPage, cursor: string | null): Promise<void> {
     const { instance, pair, options, summary } = this;
-    const checked = await checkPage(instance.store, pair.peer_did, page, asked);
     const kept = options.thread === undefined ? cursor : null;
     const bound = kept === null ? null : (shared: Selection) => boundCursor(kept, shared);
     const result = await applyPage(instance, pair, checked, this.#closed, bound);
@@ -57,7 +59,6 @@ export class Intake {
     summary.deduplicated += result.deduplicated + result.replaced;
     summary.refused.addAll(checked.refused);
     if (result.inserted + result.replaced > 0) options.onNews?.();
-    return checked.seen;
   }
 }
 

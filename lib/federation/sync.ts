@@ -3,6 +3,7 @@ import { SplError } from "../base/errors.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Selection } from "../store/types.ts";
 import { keepCursor, type Link, linkOf } from "./apply.ts";
+import type { CheckedPage } from "./check.ts";
 import { MAX_PAGE_BYTES, PAGE_RECORDS } from "./feed.ts";
 import { boundCursor, cursorIn, Intake, type PullOptions, PullSummary } from "./intake.ts";
 import type { PeerRequest } from "./link.ts";
@@ -96,9 +97,9 @@ class Pull {
   /** False where it goes on and on with what is here already. */
   async #feed(from: string | null): Promise<boolean> {
     let quiet = 0;
-    let coming = this.#page(from);
+    let coming = this.#next(from);
     for (;;) {
-      const page = await coming;
+      const { page, checked } = await coming;
       const { cursor, more } = page;
       if (cursor === null) throw misbehaves("sends a page of its feed without a cursor");
       if (more && page.envelopes.length === 0)
@@ -106,12 +107,12 @@ class Pull {
       if (more && this.#cursors.has(cursor)) throw misbehaves("repeats a cursor");
       this.#cursors.add(cursor);
       if (more) {
-        // The peer makes the next page while this one is stored.
-        coming = this.#page(cursor);
+        // The next page is made, sent and checked while this one is stored.
+        coming = this.#next(cursor);
         coming.catch(() => undefined);
       }
       const before = this.summary.pulled;
-      await this.#intake.take(page, cursor);
+      await this.#intake.store(checked, cursor);
       quiet = this.summary.pulled > before ? 0 : quiet + 1;
       if (!more) return true;
       if (quiet >= QUIET_PAGES) {
@@ -166,20 +167,22 @@ class Pull {
         body: utf8(JSON.stringify({ ids })),
         contentType: "application/json",
       });
-      const came = await this.#intake.take(page, null, new Set(ids));
+      const checked = await this.#intake.check(page, new Set(ids));
+      await this.#intake.store(checked, null);
       let answered = 0;
-      for (const id of came) if (open.delete(id)) answered++;
+      for (const id of checked.seen) if (open.delete(id)) answered++;
       if (page.more && answered === 0) throw misbehaves("sends an empty page and says that more comes");
       if (page.more) continue;
       for (const id of ids) if (open.delete(id)) this.summary.refused.add("missing", id);
     }
   }
 
-  #page(cursor: string | null): Promise<ReceivedPage> {
+  async #next(cursor: string | null): Promise<{ page: ReceivedPage; checked: CheckedPage }> {
     const query = new URLSearchParams();
     if (cursor !== null) query.set("after", cursor);
     if (this.options.thread !== undefined) query.set("thread", this.options.thread);
-    return this.#receive({ method: "GET", path: `/federation/v1/records${suffix(query)}` });
+    const page = await this.#receive({ method: "GET", path: `/federation/v1/records${suffix(query)}` });
+    return { page, checked: await this.#intake.check(page) };
   }
 
   async #receive(request: Omit<PeerRequest, "accept">): Promise<ReceivedPage> {
