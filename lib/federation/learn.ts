@@ -1,6 +1,7 @@
 import type { Statement } from "../identity/statement.ts";
 import { pairWith, recordPair } from "../instance/federation.ts";
 import type { Instance } from "../instance/instance.ts";
+import { foldReserved } from "../instance/reserved.ts";
 import { isNews, knownStatement, noteStatement, placeOf, standing } from "../instance/steward.ts";
 import type { Reader, Writer } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
@@ -36,10 +37,14 @@ export async function learn(ctx: FederationContext, statement: Statement): Promi
   return noted;
 }
 
-/** Whether this instance has to do with a DID: it is its own, a pair's, or that of somebody who asks to be one. */
+/**
+ * Whether this instance has to do with a DID: it is its own, a pair's, also of one that has ended, or that of somebody
+ * who asks to be one.
+ */
 export async function isAcquainted(instance: Instance, reader: Reader, did: string): Promise<boolean> {
-  if (did === (await instance.signer(reader)).did) return true;
-  if ((await pairWith(instance, reader, did)) !== null) return true;
+  const own = (await instance.signer(reader)).did;
+  const { pairs } = await foldReserved(reader, own);
+  if (did === own || pairs.all().some(({ peer_did }) => peer_did === did)) return true;
   return (await reader.pairRequests()).some((request) => request.did === did);
 }
 

@@ -72,6 +72,40 @@ test("a home whose identity was imported elsewhere becomes read-only, says where
   expect((await laptop.ok("audit")).match(/identity\.reclaimed/g)).toHaveLength(1);
 }, 60_000);
 
+test("without a directory, a peer of both homes tells the one from the other", async () => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(new ScratchHome());
+  const laptop = stack.use(await Machine.serving());
+  const peer = stack.use(await Machine.serving());
+  for (const [self, other] of [
+    [laptop, peer],
+    [peer, laptop],
+  ] as const) {
+    const [{ instance_did: actor }, { instance_did: peer_did }] = [await self.status(), await other.status()];
+    const body = { topic: "pair", peer_did, url: other.url, state: "active" };
+    await self.daemon.emit({ thread: "th_federation_pairs", act: "LEARN", actor, body });
+  }
+  // It says once where it lives before it moves, as any of its requests would.
+  const statement = ((await laptop.daemon.json("/.well-known/syncropel")) as { statement: object }).statement;
+  expect((await peer.daemon.post("/federation/v1/statement", statement)).status).toBe(200);
+  const bundle = join(folder.path, "laptop.tar.zst");
+  await laptop.ok("export", "--out", bundle);
+
+  const server = stack.use(await Machine.serving());
+  await server.ok("import", bundle);
+  const [pair] = (await peer.daemon.json<{ url: string }[]>("/v1/federation/pairs")) as [{ url: string }];
+  expect(pair.url).toBe(server.url);
+  expect(await laptop.until(({ state }) => state !== "active")).toMatchObject({ moved_to: server.url });
+  expect((await laptop.daemon.emit(emission)).status).toBe(409);
+  expect((await server.daemon.emit(emission)).status).toBe(201);
+
+  expect(await server.ok("identity", "revoke", "--yes")).toContain(
+    "directory:  none\n  peers:      1 of 1 pair told\n",
+  );
+  expect(await peer.daemon.json("/v1/federation/pairs")).toEqual([]);
+  await laptop.until(({ state }) => state === "revoked");
+}, 60_000);
+
 test("two homes that use one address in turn are told apart", async () => {
   await using stack = new AsyncDisposableStack();
   const { config, laptop, bundle } = await beginning(stack);
