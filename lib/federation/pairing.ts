@@ -53,7 +53,7 @@ export async function requestPair(ctx: FederationContext, url: string, by: strin
   });
   await learn(ctx, statement);
   const pair = await showPair(instance, id);
-  return pair.state === "establishing" ? askForPair(ctx, pair) : pair;
+  return pair.state === "paused" ? pair : askForPair(ctx, pair);
 }
 
 /** Asks, or asks again. @throws SplError as `callPeer` */
@@ -80,12 +80,14 @@ async function settle(
   const request = { method, path: PAIR_PATH, accept: "application/json", ...(signal && { signal }) };
   const answer = await callPeer(ctx, pair, request);
   const state = readState(await readWhole(answer, ANSWER), pair);
-  if (state === "active") {
-    await instance.store.transact(async (writer) => {
-      const known = await pairWith(instance, writer, pair.peer_did);
-      if (known?.state === "establishing") await activate(instance, writer, known.id, known.peer_did, "peer");
-    });
-  }
+  await instance.store.transact(async (writer) => {
+    const known = await pairWith(instance, writer, pair.peer_did);
+    if (known?.state === "establishing" && state === "active")
+      await activate(instance, writer, known.id, known.peer_did, "peer");
+    // The other side ended the pair: this one asks for it anew.
+    else if (known?.state === "active" && state === "establishing")
+      await recordPair(instance, writer, { pair: known.id, state });
+  });
   if (state !== "none") return showPair(instance, pair.id);
   throw new SplError(
     "pair_unknown",

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { JSON_TYPE } from "../../lib/api/media.ts";
 import { Consent, Namespace, NewConsent } from "../../lib/api/schemas.ts";
+import { SplError } from "../../lib/base/errors.ts";
 import { grantConsent, listGrants, listNamespaces, revokeConsent } from "../../lib/instance/consent.ts";
+import { isDid } from "../../lib/record/shape.ts";
 import { json } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 import { readJson } from "../stages/body.ts";
@@ -25,7 +27,13 @@ export const consentRoutes: Route[] = [
     bodies: { [JSON_TYPE]: { limit: MAX_BODY, shape: NewConsent } },
     answers: { 201: { [JSON_TYPE]: Consent } },
     async handle(call) {
-      const grant = await grantConsent(call.ctx.instance, await readJson(call, NewConsent));
+      const terms = await readJson(call, NewConsent);
+      if (terms.to !== "*" && !isDid(terms.to)) {
+        throw new SplError("invalid_request", "to must be the DID of a peer, or * for every pair", {
+          hint: "spl federation list shows the DIDs",
+        });
+      }
+      const grant = await grantConsent(call.ctx.instance, terms);
       call.ctx.changes.announce();
       return json(grant, 201);
     },

@@ -1,0 +1,246 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import type { Consent, Namespace, Pair } from "../../lib/api/wire.ts";
+import { Machine } from "../kit/machine.ts";
+import { runSpl, ScratchHome } from "../kit/spl.ts";
+
+async function json<T>(machine: Machine, ...args: string[]): Promise<T> {
+  return JSON.parse(await machine.ok(...args, "-o", "json")) as T;
+}
+
+const pairs = (machine: Machine) => json<Pair[]>(machine, "federation", "list");
+const didOf = async (machine: Machine) => (await machine.status()).instance_did;
+
+/** The machine's only pair, as soon as it fits. */
+async function pairUntil(machine: Machine, fits: (pair: Pair) => boolean): Promise<Pair> {
+  const deadline = performance.now() + 15_000;
+  for (;;) {
+    const [pair] = (await machine.daemon.json("/v1/federation/pairs")) as unknown as Pair[];
+    if (pair && fits(pair)) return pair;
+    if (performance.now() > deadline) throw new Error(`still ${JSON.stringify(pair)}`);
+    await Bun.sleep(50);
+  }
+}
+
+/** Two machines that are paired: the first asked, the second approved. */
+async function pairUp(stack: AsyncDisposableStack, config: [string, string] = ["", ""]) {
+  const a = stack.use(await Machine.serving(config[0]));
+  const b = stack.use(await Machine.serving(config[1]));
+  await a.ok("federation", "pair", b.url);
+  const [asking] = await pairs(b);
+  await b.ok("federation", "approve", asking!.id);
+  return { a, b };
+}
+
+test("one side asks, the other approves, and both are told", async () => {
+  await using a = await Machine.serving();
+  await using b = await Machine.serving();
+  const [didA, didB] = [await didOf(a), await didOf(b)];
+  const asked = await a.spl("federation", "pair", b.url);
+  expect(asked.status).toBe(0);
+  expect(asked.stdout).toStartWith("✓ Asked to be paired\n");
+  expect(asked.stderr).toContain("its operator approves with spl federation approve there");
+  const shown = {
+    url: b.url,
+    last_sync: null,
+    mode: "polling",
+    interval_s: 60,
+    threads: null,
+    problem: null,
+  };
+  expect(await pairs(a)).toMatchObject([
+    { peer_did: didB, state: "establishing", approval: "there", ...shown },
+  ]);
+  const [request] = await pairs(b);
+  expect(request).toMatchObject({ peer_did: didA, url: a.url, state: "establishing", approval: "here" });
+  // What a stranger asks is no record, and asking twice is one request.
+  await a.ok("federation", "pair", b.url);
+  expect((await b.status()).records).toBe(0);
+  expect(await pairs(b)).toEqual([request!]);
+  expect((await b.spl("federation", "list")).stderr).toContain(`spl federation approve ${request!.id}`);
+
+  const approved = await b.ok("federation", "approve", request!.id.slice(0, 4));
+  expect(approved).toStartWith(`✓ the pair with ${didA} is active\n`);
+  const [there] = await pairs(b);
+  expect(there).toMatchObject({ peer_did: didA, url: a.url, state: "active", approval: null });
+  expect(there!.id).toHaveLength(64);
+  expect(await pairs(a)).toMatchObject([{ peer_did: didB, state: "active", approval: null }]);
+  expect([(await a.status()).records, (await b.status()).records]).toEqual([2, 1]);
+  expect((await a.ok("federation", "list")).split("\n")[1]).toMatch(
+    /^[0-9a-f]{12} +did:sync.* active +never$/,
+  );
+  expect(await b.ok("audit")).toContain("pair.active");
+});
+
+test("--wait ends when the other side approves, rejects, or lets the time run out", async () => {
+  await using a = await Machine.serving();
+  await using b = await Machine.serving();
+  const wait = (...more: string[]) => a.spl("federation", "pair", b.url, "--wait", ...more);
+  const late = await wait("--timeout", "0s");
+  expect([late.status, late.stdout]).toEqual([1, ""]);
+  expect(late.stderr).toContain("has not approved the pair yet");
+  expect(late.stderr).toContain("spl federation list shows when it does");
+
+  await b.ok("federation", "reject", await didOf(a));
+  const rejected = wait();
+  const request = await pairUntil(b, ({ approval }) => approval === "here");
+  await b.ok("federation", "reject", request.id);
+  const told = await rejected;
+  expect(told.status).toBe(4);
+  expect(told.stderr).toContain("it was rejected there; spl federation pair URL asks again");
+  expect(await pairs(b)).toEqual([]);
+
+  const waiting = wait();
+  const again = await pairUntil(b, ({ approval }) => approval === "here");
+  await b.ok("federation", "approve", again.peer_did);
+  const end = await waiting;
+  expect(end.status).toBe(0);
+  expect(end.stdout).toStartWith(`✓ Paired with ${await didOf(b)}\n`);
+});
+
+test("both sides asking is both sides approving; a rule approves by DID", async () => {
+  await using a = await Machine.serving();
+  await using b = await Machine.serving();
+  await a.ok("federation", "pair", b.url);
+  expect(await b.ok("federation", "pair", a.url)).toStartWith("✓ Paired with");
+  expect((await pairs(a)).map(({ state }) => state)).toEqual(["active"]);
+  expect((await pairs(b)).map(({ state }) => state)).toEqual(["active"]);
+
+  const patterns = [`${(await didOf(a)).slice(0, 40)}*`, "did:sync:instance:home*"];
+  const config = `[federation]\nallow_networks = ["127.0.0.0/8"]\nauto_approve = ${JSON.stringify(patterns)}\n`;
+  await using c = await Machine.serving("", { config });
+  expect(await a.ok("federation", "pair", c.url)).toStartWith("✓ Paired with");
+  expect(await b.ok("federation", "pair", c.url)).toStartWith("✓ Asked to be paired");
+  expect((await pairs(c)).map(({ state }) => state)).toEqual(["active", "establishing"]);
+});
+
+test("a pair is paused, resumed, set and revoked, each by one record that travels", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { a, b } = await pairUp(stack);
+  const [{ id, peer_did }] = (await pairs(a)) as [Pair];
+  const before = (await a.status()).records;
+  expect(await a.ok("federation", "pause", peer_did)).toContain("is paused");
+  await a.ok("federation", "pause", id);
+  expect((await a.status()).records).toBe(before + 1);
+  expect(await a.ok("federation", "resume", id.slice(0, 8))).toContain("is active");
+  await a.ok("federation", "set-mode", id, "on-demand");
+  await a.ok("federation", "set-poll-interval", id, "5m");
+  await a.ok("federation", "thread-allow", id, "th_notes,th_plans");
+  const set = { mode: "on-demand", interval_s: 300, threads: ["th_notes", "th_plans"], state: "active" };
+  expect(await json<Pair>(a, "federation", "show", id)).toMatchObject(set);
+  expect((await a.status()).records).toBe(before + 5);
+  await a.ok("federation", "thread-allow", id, "--all");
+  expect(await json<Pair>(a, "federation", "show", id)).toMatchObject({ ...set, threads: null });
+
+  for (const [args, said] of [
+    [["set-mode", id, "sometimes"], "there is no mode sometimes"],
+    [["set-poll-interval", id, "1s"], "is no interval"],
+    [["thread-allow", id], "which threads is missing"],
+    [["thread-allow", id, "notes"], "is no thread id"],
+    [["show", "ffffffff"], "there is no pair ffffffff"],
+    [["approve", id], `the pair with ${peer_did} is active`],
+    [["reject", id], "does not wait to be approved here"],
+  ] as const) {
+    const { status, stdout, stderr } = await a.spl("federation", ...args);
+    expect({ args, failed: status !== 0, stdout }).toEqual({ args, failed: true, stdout: "" });
+    expect(stderr).toContain(said);
+  }
+
+  expect(await a.ok("federation", "revoke", id, "--yes")).toContain("is revoked");
+  expect(await pairs(a)).toEqual([]);
+  const refused = await b.spl("sync");
+  expect(refused.stderr + refused.stdout).toContain("it is not paired with this instance");
+  // A revoked pair can be asked for anew.
+  await b.ok("federation", "pair", a.url);
+  expect(await pairs(a)).toMatchObject([{ state: "establishing", approval: "here" }]);
+  expect(await pairs(b)).toMatchObject([{ state: "establishing", approval: "there" }]);
+});
+
+test("a namespace crosses under a grant only, until it is taken back", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { a, b } = await pairUp(stack);
+  const emit = (thread: string, namespace: string) =>
+    a.daemon.emit({ thread, act: "DO", actor: "did:sync:user:alice", body: { namespace } });
+  await emit("th_work", "work");
+  await emit("th_home", "home");
+  const did = await didOf(b);
+  const grant = await json<Consent>(a, "consent", "grant", "--from", "work", "--to", did);
+  expect(await json<Consent>(a, "consent", "grant", "--from", "work", "--to", did)).toEqual(grant);
+  await a.ok("consent", "grant", "--from", "empty", "--to", "*");
+  expect(await json<Consent[]>(a, "consent", "list")).toMatchObject([grant, { from: "empty", to: "*" }]);
+  expect(await json<Namespace[]>(a, "namespace", "list")).toEqual([
+    { namespace: "default", threads: 0, records: 0, shared_with: ["*"] },
+    { namespace: "empty", threads: 0, records: 0, shared_with: ["*"] },
+    { namespace: "home", threads: 1, records: 1, shared_with: [] },
+    { namespace: "work", threads: 1, records: 1, shared_with: [did] },
+  ]);
+  expect(await a.ok("consent", "revoke", grant.id.slice(0, 8))).toContain("work is no longer shared with");
+  expect((await json<Consent[]>(a, "consent", "list")).map(({ from }) => from)).toEqual(["empty"]);
+  for (const args of [
+    ["grant", "--from", "work", "--to", "everybody"],
+    ["revoke", grant.id],
+  ])
+    expect((await a.spl("consent", ...args)).status).toBe(1);
+});
+
+test("a private address is refused with the setting that would allow it, and oneself by name", async () => {
+  await using b = await Machine.serving();
+  using home = new ScratchHome();
+  const { Daemon } = await import("../kit/daemon.ts");
+  await using _daemon = await Daemon.start(home, { config: "" });
+  const refused = await runSpl(["federation", "pair", b.url], { home });
+  expect([refused.status, refused.stdout]).toEqual([5, ""]);
+  expect(refused.stderr).toContain("127.0.0.1, which is no public address");
+  expect(refused.stderr).toContain("federation.allow_networks");
+  const own = await b.spl("federation", "pair", b.url);
+  expect(own.stderr).toContain(`is this same identity (${await didOf(b)})`);
+  const nobody = await b.spl("federation", "pair", "http://127.0.0.1:9");
+  expect(nobody.status).toBe(3);
+  expect(await pairs(b)).toEqual([]);
+});
+
+test("a pair outlives the move of one side, from both sides and without a directory", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { a, b } = await pairUp(stack);
+  const [{ id }] = (await pairs(a)) as [Pair];
+  const bundle = join(a.home.path, "a.tar.zst");
+  await a.ok("export", "--out", bundle);
+  const left = a.url;
+  await a.daemon.end("SIGKILL");
+
+  const moved = stack.use(await Machine.serving());
+  await moved.ok("import", bundle);
+  // The new home has told its pairs where it is, and they wrote it down.
+  const known = await pairUntil(b, ({ url }) => url !== left);
+  expect(known).toMatchObject({ url: moved.url, state: "active", problem: null });
+  expect(await pairs(moved)).toMatchObject([{ id, url: b.url, state: "active", last_sync: null }]);
+  expect(await moved.ok("federation", "refresh", await didOf(b))).toContain("answers");
+  expect(await b.ok("federation", "refresh", known.id)).toContain(moved.url);
+
+  await moved.daemon.emit({ thread: "th_a", act: "DO", actor: "did:sync:user:alice", body: { n: 1 } });
+  await b.daemon.emit({ thread: "th_b", act: "DO", actor: "did:sync:user:bob", body: { n: 2 } });
+  await b.ok("sync");
+  await moved.ok("sync");
+  for (const machine of [moved, b]) {
+    const threads = (await json<{ thread: string }[]>(machine, "thread", "list")).map(({ thread }) => thread);
+    expect(threads).toContain("th_a");
+    expect(threads).toContain("th_b");
+  }
+});
+
+test("a peer that is nowhere to be found is named with what to type, and its new address can be told by hand", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { a, b } = await pairUp(stack);
+  const did = await didOf(b);
+  await b.stop();
+  const refresh = await a.spl("federation", "refresh", did);
+  expect([refresh.status, refresh.stdout]).toEqual([3, ""]);
+  expect(refresh.stderr).toContain("connection refused; spl federation pair URL tells where it lives");
+  await a.spl("sync");
+  expect((await pairs(a))[0]!.problem).toContain("connection refused");
+  await b.serve();
+  await a.ok("federation", "pair", b.url);
+  expect(await pairs(a)).toMatchObject([{ peer_did: did, url: b.url, state: "active" }]);
+  await a.ok("sync");
+  expect((await pairs(a))[0]!.problem).toBeNull();
+});
