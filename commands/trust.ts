@@ -7,19 +7,17 @@ const start = UNKNOWN_TRUST.toFixed(3);
 const command = defineSpl({
   name: "trust",
   summary: "Show how far actors can be relied on, from the outcomes of their work",
-  description: `An outcome is a KNOW record: {"topic":"outcome","subject":DID,"domain":"deploy","success":true,"at":TIME}. TRUST is
-the lower bound of the Wilson interval at 95 %, so that few outcomes prove little: it starts at ${start}, which is 7
-successes in 10, and each outcome's weight halves every 30 days. What an actor says of itself does not count, nor
-what other instances say, unless the actor was taken in from them (spl actor import).`,
+  description: `An outcome is a KNOW record with the time in "at", which spl know adds:
+  spl know --body '{"topic":"outcome","subject":"did:sync:agent:deployer","domain":"deploy","success":true}'
+TRUST is the lower bound of the Wilson interval at 95 %, so that few outcomes prove little. It starts at ${start},
+which is 7 successes in 10, and each outcome's weight halves every 30 days. What an actor says of itself does not
+count, nor what other instances say, unless the actor was taken in from them (spl actor import).`,
   args: {
     actor: { type: "positional", required: false, description: "the actor's DID (else all)" },
     domain: { type: "string", valueHint: "DOMAIN", description: "only this domain" },
     ...targetArgs,
   },
-  examples: [
-    "spl trust did:sync:agent:deployer",
-    `spl know --body '{"topic":"outcome","subject":"did:sync:agent:deployer","domain":"deploy","success":true}'`,
-  ],
+  examples: ["spl trust", "spl trust did:sync:agent:deployer --domain deploy"],
   run: async (ctx, { actor, domain, url }) =>
     printList(
       ctx,
