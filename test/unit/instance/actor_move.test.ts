@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { toHex, utf8 } from "../../../lib/base/bytes.ts";
 import type { SplError } from "../../../lib/base/errors.ts";
 import { sha256 } from "../../../lib/base/sha256.ts";
-import { type ActorFileFacts, actorHeader } from "../../../lib/bundle/actor_file.ts";
+import { type ActorFileFacts, actorHeader, MAX_ACTOR_LINE } from "../../../lib/bundle/actor_file.ts";
 import { didKey } from "../../../lib/identity/did.ts";
 import { signRecord } from "../../../lib/identity/record_signature.ts";
 import { exportActor } from "../../../lib/instance/actor_export.ts";
@@ -15,11 +15,13 @@ import {
 import { registerActor, showActor } from "../../../lib/instance/actors.ts";
 import { emit } from "../../../lib/instance/emit.ts";
 import type { Instance } from "../../../lib/instance/instance.ts";
+import { noteStatement, ownStatement } from "../../../lib/instance/steward.ts";
 import { listTrust } from "../../../lib/instance/trust.ts";
 import { canonicalText } from "../../../lib/record/canonical.ts";
 import { envelopeLine } from "../../../lib/record/envelope.ts";
 import type { Entry } from "../../../lib/record/types.ts";
-import { ALICE, emission, newInstance } from "../../kit/instances.ts";
+import { splitLines } from "../../../server/stages/lines.ts";
+import { ALICE, emission, inPieces, newInstance } from "../../kit/instances.ts";
 import { makeEntry, type TestSigner, testSigner } from "../../kit/records.ts";
 import { ScratchFolder } from "../../kit/store.ts";
 
@@ -265,6 +267,43 @@ describe("an actor that is here already", () => {
     const { dry_run: __, ...done } = await take(b, file);
     expect(rehearsed).toEqual(done);
   });
+});
+
+test("a home whose identity lives elsewhere takes nobody in, and still lets go", async () => {
+  await history(a);
+  const file = await fileOf(a);
+  await b.store.transact(async (writer) => {
+    const signer = await b.signer(writer);
+    const moved = { ...signer, stewardId: "f".repeat(32), epoch: signer.epoch + 1 };
+    await noteStatement(writer, ownStatement(moved, "https://b.example", Date.now()));
+  });
+  expect(await refusal(take(b, file))).toMatchObject({ code: "superseded" });
+  expect(await refusal(take(b, file, { dryRun: true }))).toMatchObject({ code: "superseded" });
+  expect((await totals(b)).records).toBe(0);
+  await a.store.transact(async (writer) => {
+    const signer = await a.signer(writer);
+    const moved = { ...signer, stewardId: "f".repeat(32), epoch: signer.epoch + 1 };
+    await noteStatement(writer, ownStatement(moved, null, Date.now()));
+  });
+  expect(await fileOf(a)).toBe(file);
+});
+
+test("every byte of a file matters", async () => {
+  await history(a);
+  await take(b, await fileOf(a));
+  await emit(b, [emission({ thread: "th_b", body: { text: "at b" } })], { actor: ALICE });
+  const file = utf8(await fileOf(b));
+  const c = await newInstance(folder, "c");
+  const missed: number[] = [];
+  for (let at = 0; at < file.length; at += 3) {
+    const flipped = file.with(at, file[at]! ^ (1 << (at % 8)));
+    const lines = importActor(c, splitLines(inPieces(flipped, 1000), MAX_ACTOR_LINE), OPTIONS);
+    const { code } = await refusal(lines);
+    if (code !== "bundle_malformed" && code !== "verification_failed") missed.push(at);
+  }
+  expect(missed).toEqual([]);
+  expect((await totals(c)).records).toBe(0);
+  await c.close();
 });
 
 describe("a file that is not believed", () => {
