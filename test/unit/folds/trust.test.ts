@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { foldInput } from "../../../lib/folds/input.ts";
+import { InstanceFolds } from "../../../lib/folds/reserved.ts";
 import {
   OriginFold,
   readOutcome,
@@ -155,6 +156,18 @@ describe("whose word counts", () => {
     expect(fold([said({ ...success, subject: "did:sync:user:dave" }, { signer: other })], origins)).toEqual(
       [],
     );
+  });
+
+  test("origins are what this instance itself wrote, and within 0 and 1", () => {
+    const folds = new InstanceFolds(own.did);
+    const by = (signer: TestSigner, weight: number) => {
+      const body = { topic: "actor-origin", actor: BOB, from: other.did, weight };
+      return makeEntry({ thread: "th_actor_registry", act: "LEARN", body }, { signer });
+    };
+    folds.add([by(other, 1)]);
+    expect([...folds.origins.of(BOB)]).toEqual([]);
+    folds.add([by(own, 0.5), by(own, 2), by(own, -1), by(other, 1)]);
+    expect([...folds.origins.of(BOB)]).toEqual([[other.did, 0.5]]);
   });
 
   function origin({ did }: TestSigner, weight: number) {
