@@ -21,7 +21,7 @@ import { canonicalText } from "../../../lib/record/canonical.ts";
 import { envelopeLine } from "../../../lib/record/envelope.ts";
 import type { Entry } from "../../../lib/record/types.ts";
 import { splitLines } from "../../../server/stages/lines.ts";
-import { ALICE, emission, inPieces, newInstance } from "../../kit/instances.ts";
+import { ALICE, emission, exported, imported, inPieces, newInstance } from "../../kit/instances.ts";
 import { makeEntry, type TestSigner, testSigner } from "../../kit/records.ts";
 import { ScratchFolder } from "../../kit/store.ts";
 
@@ -237,6 +237,20 @@ describe("an actor that moves", () => {
     await refusal(take(b, "{}"));
     for (const { paths } of [a, b]) expect(readdirSync(paths.run)).toEqual([]);
   });
+});
+
+test("trust and origins go along when the whole instance moves", async () => {
+  await history(a);
+  await take(b, await fileOf(a), { trustDiscount: 0.5 });
+  const c = await newInstance(folder, "c");
+  await imported(c.paths.home, await exported(b.paths.home));
+  expect((await showActor(c, ALICE)).origins).toEqual((await showActor(b, ALICE)).origins);
+  const [there, here] = await Promise.all([b, c].map((each) => listTrust(each, {})));
+  expect(here!.map(({ actor, domain, outcomes }) => [actor, domain, outcomes])).toEqual([
+    [ALICE, "deploy", 3],
+  ]);
+  expect(here![0]!.trust).toBeCloseTo(there![0]!.trust, 6);
+  await c.close();
 });
 
 describe("an actor that is here already", () => {
