@@ -84,6 +84,7 @@ async function parseAll(
 
 /** Checking a signature costs more than looking whether it was checked before. */
 async function withoutKnown(reader: Reader, entries: Entry[]): Promise<Entry[]> {
+  if ((await reader.known(entries.map(({ id }) => id))) === 0) return entries;
   const breath = new Breath();
   const fresh: Entry[] = [];
   for (const entry of entries) {
