@@ -38,7 +38,8 @@ export class StewardWatch {
 
   /** Learns what the directory knows of an identity that this home is about to adopt. */
   lookUp(did: string): Promise<void> {
-    const asked = resolveDid(this.ctx, did).catch((error) => this.#complain(error));
+    // The first round as that identity tells what is wrong with the directory.
+    const asked = resolveDid(this.ctx, did).catch(() => undefined);
     return this.#patiently(asked.then(() => undefined));
   }
 
@@ -82,22 +83,15 @@ export class StewardWatch {
   /** One after the other. A failure is told in the log; the next round tries again. */
   #next(run: () => Promise<Round>): Promise<void> {
     this.#running = this.#running.then(run).then(
-      (round) => this.#tell(round),
-      (error) => {
-        if (!this.#stopped.signal.aborted)
-          this.#complain(error instanceof Error ? error.message : String(error));
-      },
+      ({ problem }) => this.#note(problem),
+      (error) => this.#note(error instanceof Error ? error.message : String(error)),
     );
     return this.#running;
   }
 
-  #tell({ problem }: Round): void {
-    this.#complain(problem);
-  }
-
-  /** Once for each trouble, not with every round. */
-  #complain(error: unknown): void {
-    const problem = error instanceof Error ? error.message : error === null ? null : String(error);
+  /** Tells a trouble once, not with every round. */
+  #note(problem: string | null): void {
+    if (this.#stopped.signal.aborted) return;
     if (problem !== null && problem !== this.#problem) this.ctx.log("directory", { problem });
     this.#problem = problem;
   }

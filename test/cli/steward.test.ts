@@ -102,7 +102,7 @@ test("without a directory, a peer of both homes tells the one from the other", a
   expect(await server.ok("identity", "revoke", "--yes")).toContain(
     "directory:  none\n  peers:      1 of 1 pair told\n",
   );
-  expect(await peer.daemon.json("/v1/federation/pairs")).toEqual([]);
+  expect(await peer.daemon.json<unknown[]>("/v1/federation/pairs")).toEqual([]);
   await laptop.until(({ state }) => state === "revoked");
 }, 60_000);
 

@@ -1,5 +1,8 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
+import { homePaths } from "../../lib/base/home.ts";
 import type { Statement } from "../../lib/identity/statement.ts";
+import { Pace } from "../../server/stages/pace.ts";
 import { TestApp } from "../kit/app.ts";
 import { testSigner } from "../kit/records.ts";
 import { statementOf } from "../kit/statements.ts";
@@ -100,12 +103,36 @@ describe("a directory", () => {
     expect((await publish("192.0.2.1")).status).toBe(200);
   });
 
+  test("takes no DID more when it is full, and still those that it knows", async () => {
+    await using app = await open();
+    await put(app, at());
+    using db = new Database(homePaths(app.home).db);
+    db.run(
+      "INSERT INTO statements WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999) SELECT 'did:x:' || i, '{}' FROM n",
+    );
+    const late = testSigner(2);
+    expect(await put(app, statementOf({ epoch: NOW }, late), pathOf(late.did))).toBe(
+      "507 disk_full: the directory is full: it holds 100000 DIDs",
+    );
+    expect(await put(app, at({ epoch: NOW + 1 }))).toBe("kept");
+  });
+
   test("is there only where it was asked for", async () => {
     await using app = await TestApp.open();
     const refused = "404 not_found: this instance serves no directory";
     expect(await put(app, statementOf())).toBe(refused);
     expect(await (await app.call(pathOf())).json()).toMatchObject({ hint: "spl serve --directory does" });
   });
+});
+
+test("a crowd of addresses shares one count", () => {
+  const pace = new Pace(() => NOW);
+  const from = (i: number) => pace.step({ transport: "tcp", remote: `10.0.${i >> 8}.${i & 255}` }, "x", 2);
+  for (let i = 0; i < 10_002; i++) from(i);
+  expect(() => from(20_000)).toThrow("more than 2 such requests came from this address in a minute");
+  // Who was counted before the crowd came is not of it.
+  from(5);
+  expect(() => from(5)).toThrow("more than 2");
 });
 
 describe("a pushed statement", () => {
@@ -139,7 +166,7 @@ describe("a pushed statement", () => {
     expect(await (await push(app, first)).json()).toEqual(moved);
     expect(await pairs()).toMatchObject({ url: "https://moved.example" });
     expect((await push(app, at({ epoch: NOW + 2, revoked: true, url: null }))).status).toBe(200);
-    expect(await app.json("/v1/federation/pairs")).toEqual([]);
+    expect(await app.json<unknown[]>("/v1/federation/pairs")).toEqual([]);
   });
 
   test("of this very identity from another home makes this one read-only, audited once", async () => {
