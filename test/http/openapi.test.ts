@@ -83,6 +83,7 @@ test("what the routes answer is what they document", async () => {
     "PUT /directory/:did": statement,
     "POST /federation/v1/statement": statement,
     "POST /v1/records": emission("th_b", "two"),
+    "POST /v1/consent": { from: "work", to: "*" },
     "POST /v1/actors": { actor: ALICE, name: "Alice" },
     "POST /v1/tokens": { account: "ci", scopes: ["records:read"], actors: [ALICE], expires_at: null },
     "POST /v1/service-accounts": { name: "web", scopes: ["records:read"], with_token: true },
@@ -96,6 +97,7 @@ test("what the routes answer is what they document", async () => {
       .replace("/pairings/:id", `/pairings/${waiting.id}`)
       .replace(":did", encodeURIComponent(did))
       .replace(":actor", ALICE)
+      .replace(":pair", "did:web:peer.example")
       .replace(":name", bearer.account)
       .replace(":thread", "th_a")
       .replace(":id", id);
