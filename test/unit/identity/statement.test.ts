@@ -5,6 +5,7 @@ import type { SplError } from "../../../lib/base/errors.ts";
 import { publicKeyPem } from "../../../lib/identity/key.ts";
 import {
   compareStatements,
+  compareStewards,
   readStatement,
   type Statement,
   signStatement,
@@ -160,5 +161,18 @@ describe("the order", () => {
         expect(Math.sign(compareStatements(a, b))).toBe(Math.sign(i - j));
       }
     }
+  });
+
+  test("of one home at one epoch, what was said last", () => {
+    const [first, later] = [
+      signed({ url: "https://z.example" }),
+      signed({ url: "https://a.example", issued_at: "2026-03-01T12:00:00.001Z" }),
+    ];
+    expect(compareStatements(first, later)).toBeLessThan(0);
+    expect(compareStatements(later, first)).toBeGreaterThan(0);
+    expect(compareStatements(first, { ...first })).toBe(0);
+    // Who is the steward is not a matter of who spoke last.
+    expect(compareStewards(first, later)).toBe(0);
+    expect(compareStewards(first, signed({ epoch: NOW + 1 }))).toBeLessThan(0);
   });
 });
