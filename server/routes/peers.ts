@@ -22,9 +22,9 @@ const EVENTS_TYPE = "text/event-stream";
 
 const thread = z.string().refine(isThread, "is no thread").optional().describe("only this one");
 const after = z.string().max(MAX_CURSOR).optional().describe("the cursor that the page before ended with");
-const Ids = z
-  .strictObject({ ids: z.array(z.string().refine(isRecordId, "is no record id")).min(1).max(PAGE_RECORDS) })
-  .meta({ id: "WantedRecords" });
+const Ids = z.strictObject({
+  ids: z.array(z.string().refine(isRecordId, "is no record id")).min(1).max(PAGE_RECORDS),
+});
 
 /** What paired instances ask each other for; `lib/federation/PROTOCOL.md` describes it. */
 export const peerRoutes: Route[] = [
