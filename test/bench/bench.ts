@@ -6,6 +6,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Box } from "../kit/box.ts";
 import { splBinary } from "../kit/spl.ts";
+import { delivering, syncing } from "./federation.ts";
 
 interface Run {
   /** Milliseconds from start to end. */
@@ -168,7 +169,13 @@ async function memory(): Promise<void> {
   }
 }
 
-const BENCHES: Record<string, () => Promise<void>> = { version, moving, memory };
+const BENCHES: Record<string, () => Promise<void>> = {
+  version,
+  moving,
+  memory,
+  syncing: () => syncing(fillBox),
+  delivering,
+};
 const names = process.argv.slice(2);
 for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
   const bench = BENCHES[name];
