@@ -40,7 +40,8 @@ function isOn(def: ArgDef): boolean {
  *
  * Accepted: `--out FILE`, `--out=FILE`, `-o json`, `-ojson`, `-o=json`; `--` ends the flags; `-` is a
  * positional or a value; any other value that starts with `-` needs `=`. An empty value is refused, for that
- * is what an unset shell variable leaves.
+ * is what an unset shell variable leaves. A last positional with a hint like `THREAD…` takes all that remain, with
+ * spaces in between.
  * @throws SplError usage
  */
 export function strictArgv(command: string, defs: ArgsDef, argv: readonly string[]): string[] {
@@ -111,6 +112,9 @@ class StrictReader {
 
   #checkPositionals(): void {
     const declared = this.#defs.filter(([, def]) => def.type === "positional");
+    const rest = this.#positionals.slice(declared.length - 1);
+    if (rest.length > 1 && takesRest(declared.at(-1)) && !rest.includes(""))
+      this.#positionals.splice(declared.length - 1, rest.length, rest.join(" "));
     for (const [at, [key, def]] of declared.entries()) {
       const name = valueName(key, def);
       const value = this.#positionals[at];
@@ -136,6 +140,10 @@ class StrictReader {
   #wrong(message: string, hint = `see 'spl ${this.#command} --help'`): SplError {
     return new SplError("usage", message, { hint });
   }
+}
+
+function takesRest(positional: [key: string, def: ArgDef] | undefined): boolean {
+  return positional?.[1].valueHint?.endsWith("…") === true;
 }
 
 function isFlag(token: string): boolean {

@@ -11,19 +11,19 @@ const command = defineSpl({
     "It narrows what consent allows and never widens it; the list takes the place of an earlier one.",
   args: {
     ...pairArg,
-    threads: { type: "positional", required: false, description: "thread ids, with commas in between" },
+    threads: { type: "positional", required: false, valueHint: "THREAD…", description: "thread ids" },
     all: { type: "boolean", description: "share all that consent allows" },
     ...targetArgs,
   },
   examples: [
-    "spl federation thread-allow 3f2a91c0 th_notes,th_plans",
+    "spl federation thread-allow 3f2a91c0 th_notes th_plans",
     "spl federation thread-allow 3f2a91c0 --all",
   ],
   run: async (ctx, { pair, threads: list, all, url }) => {
-    const threads = list === undefined ? null : list.split(",").map((each) => each.trim());
+    const threads = list === undefined ? null : list.split(" ");
     if ((threads === null) !== all) {
       throw new SplError("usage", all ? "--all goes without threads" : "which threads is missing", {
-        hint: "name threads, with commas in between, or pass --all",
+        hint: "name threads, or pass --all",
       });
     }
     const wrong = threads?.find((each) => !isThread(each));

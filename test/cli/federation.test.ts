@@ -125,7 +125,7 @@ test("a pair is paused, resumed, set and revoked, each by one record that travel
   expect(await a.ok("federation", "resume", id.slice(0, 8))).toContain("is active");
   await a.ok("federation", "set-mode", id, "on-demand");
   await a.ok("federation", "set-poll-interval", id, "5m");
-  await a.ok("federation", "thread-allow", id, "th_notes,th_plans");
+  await a.ok("federation", "thread-allow", id, "th_notes", "th_plans");
   const set = { mode: "on-demand", interval_s: 300, threads: ["th_notes", "th_plans"], state: "active" };
   expect(await json<Pair>(a, "federation", "show", id)).toMatchObject(set);
   expect((await a.status()).records).toBe(before + 5);

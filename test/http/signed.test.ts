@@ -1,31 +1,21 @@
 import { describe, expect, test } from "bun:test";
-import { toHex } from "../../lib/base/bytes.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { decodeStatement, SEEN, STATEMENT, signRequest } from "../../lib/federation/http_signature.ts";
-import { type Statement, signStatement } from "../../lib/identity/statement.ts";
+import type { Statement } from "../../lib/identity/statement.ts";
 import { changePair, recordPair } from "../../lib/instance/federation.ts";
 import type { Ports } from "../../lib/instance/instance.ts";
 import { knownStatement, noteStatement } from "../../lib/instance/steward.ts";
 import { TestApp } from "../kit/app.ts";
 import { didOf, openPeer } from "../kit/peers.ts";
 import { type TestSigner, testSigner } from "../kit/records.ts";
+import { statementOf } from "../kit/statements.ts";
 
 /** 2026-03-01T12:00:00Z, in milliseconds. */
 const START = 1_772_366_400_000;
 const caller = testSigner(1);
 
-function statementOf({ did, key }: TestSigner, more: Partial<Statement> = {}): Statement {
-  const fields = {
-    did,
-    public_key: toHex(key.publicKey),
-    url: "https://caller.example",
-    steward_id: "1".repeat(32),
-    epoch: START,
-    issued_at: new Date(START).toISOString(),
-    revoked: false,
-  };
-  const { sig: _, ...changed } = { ...fields, sig: "", ...more };
-  return signStatement(changed, key);
+function statementBy(signer: TestSigner, more: Partial<Statement> = {}): Statement {
+  return statementOf({ url: "https://caller.example", epoch: START, ...more }, signer);
 }
 
 interface Signed {
@@ -42,7 +32,7 @@ interface Signed {
 
 /** Headers of a request to `app`, and the request itself. */
 async function signed(app: TestApp, more: Signed = {}) {
-  const { signer = caller, statement = statementOf(signer), method = "GET", body } = more;
+  const { signer = caller, statement = statementBy(signer), method = "GET", body } = more;
   const path = more.path ?? "/federation/v1/pair";
   const facts = {
     method,
@@ -150,7 +140,7 @@ describe("a signed request", () => {
   test("of a home that was left is told so, and where the identity lives now", async () => {
     await using stack = new AsyncDisposableStack();
     const app = await callee(stack);
-    const later = statementOf(caller, {
+    const later = statementBy(caller, {
       epoch: START + 5,
       steward_id: "2".repeat(32),
       url: "https://new.example",
@@ -166,7 +156,7 @@ describe("a signed request", () => {
     const app = await callee(stack);
     const { instance } = app.ctx;
     const { did, key, epoch } = await instance.store.read((reader) => instance.signer(reader));
-    const moved = statementOf({ did, key } as TestSigner, { epoch: epoch + 5, url: "https://moved.example" });
+    const moved = statementBy({ did, key } as TestSigner, { epoch: epoch + 5, url: "https://moved.example" });
     await instance.store.transact((writer) => noteStatement(writer, moved));
     const response = await send(app, { path: "/federation/v1/records" });
     expect(await refusal(response)).toMatchObject({ status: 409, code: "superseded" });
@@ -179,7 +169,7 @@ describe("a signed request", () => {
     await send(app, { path: "/federation/v1/records" });
     const records = async () => (await app.json<{ records: number }>("/v1/status")).records;
     const before = await records();
-    const statement = statementOf(caller, {
+    const statement = statementBy(caller, {
       epoch: START + 9,
       steward_id: "2".repeat(32),
       url: "https://new.example",
@@ -203,7 +193,7 @@ test("an isolated instance speaks with nobody and does not make itself known", a
 
 describe("requests to be paired", () => {
   const ask = (app: TestApp, n: number, remote = `198.51.100.${n}`) =>
-    signed(app, { signer: testSigner(n), statement: statementOf(testSigner(n)), method: "POST" }).then(
+    signed(app, { signer: testSigner(n), statement: statementBy(testSigner(n)), method: "POST" }).then(
       ({ path, options }) => app.call(path, { ...options, remote }),
     );
   const records = async (app: TestApp) => (await app.json<{ records: number }>("/v1/status")).records;
