@@ -228,6 +228,59 @@ test("a pair outlives the move of one side, from both sides and without a direct
   }
 });
 
+test("two homes of one identity do not both go on once they have a peer in common", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { a, b } = await pairUp(stack);
+  const [{ id }] = (await pairs(a)) as [Pair];
+  const bundle = join(a.home.path, "a.tar.zst");
+  await a.ok("export", "--out", bundle);
+  const moved = stack.use(await Machine.serving());
+  await moved.ok("import", bundle);
+  // Nobody but the peer could tell it.
+  const left = await a.until(({ state }) => state === "superseded");
+  expect(left.moved_to).toBe(moved.url);
+  for (const args of [
+    ["federation", "pause", id],
+    ["federation", "pair", b.url],
+    ["consent", "grant", "--from", "x", "--to", "*"],
+  ]) {
+    const { status, stderr } = await a.spl(...args);
+    expect({ args, status }).toEqual({ args, status: 5 });
+    expect(stderr).toContain(`this identity moved to ${moved.url}`);
+  }
+  expect(await pairs(b)).toMatchObject([{ url: moved.url, state: "active" }]);
+  expect((await moved.status()).state).toBe("active");
+});
+
+test.each([
+  ["from the directory", true],
+  ["from the first call of the new home", false],
+])("a peer that slept through the move learns of it %s", async (_, listed) => {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(await Machine.serving("", { flags: ["--directory"] }));
+  const config = listed ? `directory = "${directory.url}"` : "";
+  const { a, b } = await pairUp(stack, [config, config]);
+  await a.daemon.emit({ thread: "th_a", act: "DO", actor: "did:sync:user:alice", body: {} });
+  const port = b.daemon.port;
+  await b.stop();
+  const bundle = join(a.home.path, "a.tar.zst");
+  await a.ok("export", "--out", bundle);
+  await a.daemon.end("SIGKILL");
+  const moved = stack.use(await Machine.serving(config));
+  await moved.ok("import", bundle);
+
+  await b.serve(config, { port });
+  if (!listed) {
+    const lost = await b.spl("sync");
+    expect(lost.status).toBe(3);
+    expect((await pairs(b))[0]).toMatchObject({ url: a.url, state: "active" });
+    await moved.ok("sync");
+  }
+  await b.ok("sync");
+  expect(await pairs(b)).toMatchObject([{ url: moved.url, state: "active", problem: null }]);
+  expect(await b.ok("thread", "list")).toContain("th_a");
+});
+
 test("a peer that is nowhere to be found is named with what to type, and its new address can be told by hand", async () => {
   await using stack = new AsyncDisposableStack();
   const { a, b } = await pairUp(stack);

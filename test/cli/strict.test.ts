@@ -49,6 +49,27 @@ const defaults = {
   url: undefined,
 };
 
+test("a last positional that says so takes all that remain", async () => {
+  let threads: string | undefined;
+  const many = defineSpl({
+    name: "probe",
+    summary: "Probe",
+    args: {
+      pair: { type: "positional" },
+      threads: { type: "positional", required: false, valueHint: "THREAD…" },
+    },
+    run: async (_, args) => {
+      threads = args.threads;
+    },
+  });
+  const run = (...argv: string[]) => runSplCommand(many, argv, collectingContext(argv));
+  await run("p", "th_a", "-o", "json", "th_b", "th_c");
+  expect(threads).toBe("th_a th_b th_c");
+  await run("p");
+  expect(threads).toBeUndefined();
+  await expect(run("p", "th_a", "")).rejects.toMatchObject({ code: "usage" });
+});
+
 describe("accepted", () => {
   const cases: [argv: string[], expected: Given][] = [
     [["a.tar"], { bundle: "a.tar" }],
