@@ -218,6 +218,18 @@ describe("an actor that moves", () => {
     expect(rest).toEqual([]);
   });
 
+  test("leaves what others say of somebody else by its name", async () => {
+    await history(a);
+    const stranger = testSigner(8);
+    const said = { topic: "outcome", subject: ALICE, success: true, at: new Date().toISOString() };
+    await a.store.transact(async (writer) => {
+      await writer.putSigner({ did: stranger.did, publicKey: stranger.key.publicKey });
+      const fields = { thread: "th_pulled", act: "KNOW" as const, actor: BOB, body: said };
+      await writer.insert([makeEntry(fields, { signer: stranger })]);
+    });
+    expect(await take(b, await fileOf(a))).toMatchObject({ inspected: 7, signers: 1 });
+  });
+
   test("registered and silent, moves as well", async () => {
     await registerActor(a, { actor: ALICE, name: "Alice", by: OPERATOR });
     expect(await take(b, await fileOf(a))).toMatchObject({ inspected: 0, registrations: 2, name: "Alice" });
@@ -432,6 +444,14 @@ describe("a file that is not believed", () => {
     ],
     ["a clock that jumps", () => forge([one(), record(2 ** 33)]), "jumps more than 2^32 ahead"],
     ["a first clock that jumps", () => forge([record(2 ** 33)]), "jumps more than 2^32 ahead"],
+    [
+      "signers out of order",
+      () =>
+        forge([], {
+          signers: [lineOf(stranger), lineOf(testSigner(7))].sort((x, y) => (x.did < y.did ? 1 : -1)),
+        }),
+      "line 3: the signers are not in ascending order",
+    ],
     [
       "the source among the signers",
       () => forge([], { signers: [lineOf(source)] }),
