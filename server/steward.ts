@@ -23,16 +23,18 @@ export class StewardWatch {
   ) {}
 
   /**
-   * The first round, waited for as long as that is worth it; more follow.
+   * The first round, waited for as long as that is worth it, or, where the identity is to be taken back, until everyone
+   * was asked; more follow.
    * @param reclaim take the identity back, whoever has it
    * @throws SplError superseded when it cannot be taken back
    */
   async start(reclaim: boolean): Promise<void> {
-    await this.#patiently(this.#round());
+    const asked = this.#round();
     if (reclaim) {
+      await asked;
       await claim(this.ctx);
       await this.#patiently(this.#round());
-    }
+    } else await this.#patiently(asked);
     this.#schedule();
   }
 
