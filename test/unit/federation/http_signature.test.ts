@@ -183,6 +183,10 @@ describe("whatever it covers cannot be changed", () => {
     );
   });
 
+  test("a body that was taken away", async () => {
+    expect(await refusal({ ...POST, body: null }, signed(POST))).toContain("its body was changed");
+  });
+
   test("a body where there was none", async () => {
     const headers = signed({ ...POST, body: null });
     headers.set("content-digest", signed(POST).get("content-digest")!);
