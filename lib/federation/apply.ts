@@ -12,6 +12,7 @@ import type { Entry, Json } from "../record/types.ts";
 import type { InsertResult, Reader, Selection, Writer } from "../store/types.ts";
 import type { CheckedPage } from "./check.ts";
 import { admits } from "./feed.ts";
+import { putPeerRow } from "./peer_row.ts";
 import type { Refusals } from "./refusals.ts";
 import { sharedWith } from "./shared.ts";
 
@@ -74,14 +75,9 @@ export async function applyPage(
       sum.replaced += result.replaced;
       await breath.take();
     }
-    if (cursor) await keepCursor(writer, pair.peer_did, cursor(shared));
+    if (cursor) await putPeerRow(writer, pair.peer_did, () => ({ cursor: cursor(shared) }));
     return sum;
   });
-}
-
-export async function keepCursor(writer: Writer, did: string, cursor: string): Promise<void> {
-  const fresh = { did, lastSync: null, failures: 0, nextAt: 0, problem: null };
-  await writer.putPeer({ ...fresh, ...(await writer.peer(did)), cursor });
 }
 
 /** Those records of one thread that may come in, in canonical order. */

@@ -7,6 +7,7 @@ import type { Writer } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
 import { learn } from "./learn.ts";
 import { ask, callPeer, type PairAddress, type PeerRequest } from "./link.ts";
+import { putPeerRow } from "./peer_row.ts";
 import { resolveDid } from "./resolve.ts";
 import { readWhole } from "./safe_fetch.ts";
 import { discover } from "./well_known.ts";
@@ -29,8 +30,8 @@ const ANSWER = { most: 4096, idleMs: 5000, totalMs: 5000 };
 const TELL_MS = 5000;
 
 /**
- * Finds out who is at `url` and asks to be paired. A peer that is paired already and has proven to be at another URL now
- * is asked there from now on.
+ * Finds out who is at `url` and asks to be paired, which approves what that one has asked. A peer that is paired already
+ * is asked at this URL from now on.
  * @throws SplError conflict for this instance's own URL; not_found, address_refused, peer_unreachable, peer_misbehaves
  */
 export async function requestPair(ctx: FederationContext, url: string, by: string): Promise<PairView> {
@@ -49,6 +50,8 @@ export async function requestPair(ctx: FederationContext, url: string, by: strin
       await recordPair(instance, writer, { pair: known.id, url });
       return known.id;
     }
+    const waiting = (await writer.pairRequests()).some((request) => request.did === did);
+    if (waiting) return openPair(instance, writer, { did, url }, by);
     return recordPair(instance, writer, { peer_did: did, url, state: "establishing" });
   });
   await learn(ctx, statement);
@@ -243,8 +246,11 @@ async function activate(
 }
 
 async function approved(instance: Instance, writer: Writer, peer: string, by: string): Promise<void> {
+  const now = instance.ports.clock();
   await writer.removePairRequest(peer);
-  await writer.addAudit(instance.ports.clock(), "pair.active", { peer, by });
+  // The first poll comes at once. Where nothing is known of a peer, as after an import, it waits one interval.
+  await putPeerRow(writer, peer, () => ({ nextAt: now }));
+  await writer.addAudit(now, "pair.active", { peer, by });
 }
 
 /** @throws SplError rate_limited */

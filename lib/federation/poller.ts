@@ -3,7 +3,8 @@ import { foldReserved } from "../instance/reserved.ts";
 import { standing } from "../instance/steward.ts";
 import type { PeerRow } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
-import { putPeerRow, type Syncs } from "./syncs.ts";
+import { putPeerRow } from "./peer_row.ts";
+import type { Syncs } from "./syncs.ts";
 
 /** How often the poller looks whether anything is due. */
 const TICK_MS = 1000;

@@ -2,12 +2,13 @@ import { concatBytes, toHex, utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Selection } from "../store/types.ts";
-import { keepCursor, type Link, linkOf } from "./apply.ts";
+import { type Link, linkOf } from "./apply.ts";
 import type { CheckedPage } from "./check.ts";
 import { MAX_PAGE_BYTES, PAGE_RECORDS } from "./feed.ts";
 import { boundCursor, cursorIn, Intake, type PullOptions, PullSummary } from "./intake.ts";
 import type { PeerRequest } from "./link.ts";
 import { linesOf, misbehaves, type ReceivedPage, readPage } from "./page.ts";
+import { putPeerRow } from "./peer_row.ts";
 import { MAX_MESSAGE_BYTES, openReconciliation, stepReconciliation } from "./reconcile.ts";
 import type { SafeResponse } from "./safe_fetch.ts";
 
@@ -151,8 +152,8 @@ class Pull {
     }
     await this.#fetch(open);
     if (cursor !== null && this.options.thread === undefined) {
-      const kept = cursor;
-      await store.transact((writer) => keepCursor(writer, this.pair.peer_did, boundCursor(kept, shared)));
+      const kept = boundCursor(cursor, shared);
+      await store.transact((writer) => putPeerRow(writer, this.pair.peer_did, () => ({ cursor: kept })));
     }
     return cursor;
   }

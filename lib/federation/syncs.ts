@@ -1,10 +1,11 @@
 import { SplError } from "../base/errors.ts";
 import type { Pair } from "../folds/pairs.ts";
-import type { PeerRow, Writer } from "../store/types.ts";
+import type { PeerRow } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
 import { follow } from "./follow.ts";
 import { type PullOptions, PullSummary } from "./intake.ts";
 import { callPeer } from "./link.ts";
+import { putPeerRow } from "./peer_row.ts";
 import { type PeerCall, pull } from "./sync.ts";
 
 /** How one sync with one peer went. Names are those of the JSON output. */
@@ -128,19 +129,8 @@ export class Syncs {
   }
 
   #row({ peer_did }: Pair, change: (before: PeerRow) => Partial<PeerRow>): Promise<void> {
-    return this.ctx.instance.store.transact(async (writer) => putPeerRow(writer, peer_did, change));
+    return this.ctx.instance.store.transact((writer) => putPeerRow(writer, peer_did, change));
   }
-}
-
-/** Changes what is known of a peer, which may be nothing yet. */
-export async function putPeerRow(
-  writer: Writer,
-  did: string,
-  change: (before: PeerRow) => Partial<PeerRow>,
-): Promise<void> {
-  const fresh: PeerRow = { did, cursor: null, lastSync: null, failures: 0, nextAt: 0, problem: null };
-  const before = (await writer.peer(did)) ?? fresh;
-  await writer.putPeer({ ...before, ...change(before) });
 }
 
 function told(error: unknown): SplError {

@@ -15,10 +15,13 @@ import { streamed } from "../answer.ts";
 import { changeOrHeartbeat } from "../changes.ts";
 import { type Call, type Route, route } from "../route.ts";
 import { parseWith } from "../stages/body.ts";
-import { signedBy } from "../stages/signed.ts";
+import { type PairedCaller, signedBy } from "../stages/signed.ts";
 
 const MESSAGE_TYPE = "application/octet-stream";
 const EVENTS_TYPE = "text/event-stream";
+
+/** From one address in a minute. */
+const MOST_CALLS = 6000;
 
 const thread = z.string().refine(isThread, "is no thread").optional().describe("only this one");
 const after = z.string().max(MAX_CURSOR).optional().describe("the cursor that the page before ended with");
@@ -36,7 +39,7 @@ export const peerRoutes: Route[] = [
     query: z.strictObject({ after, thread }),
     answers: { 200: { [NDJSON_TYPE]: null } },
     async handle(call) {
-      const { pair } = await signedBy(call);
+      const { pair } = await paired(call);
       const page = await pageFor(call, pair, call.query);
       return new Response(page.text, { headers: { "content-type": NDJSON_TYPE } });
     },
@@ -49,7 +52,7 @@ export const peerRoutes: Route[] = [
     bodies: { [JSON_TYPE]: { limit: 128 * 1024, shape: Ids } },
     answers: { 200: { [NDJSON_TYPE]: null } },
     async handle(call) {
-      const { pair, body } = await signedBy(call);
+      const { pair, body } = await paired(call);
       const { ids } = parseWith(Ids, parseJson(body ?? new Uint8Array()));
       const text = await served(call, pair, undefined, (reader, { self, shared }) =>
         pageOfIds(reader, self, shared, ids),
@@ -66,7 +69,7 @@ export const peerRoutes: Route[] = [
     bodies: { [MESSAGE_TYPE]: { limit: MAX_MESSAGE_BYTES, shape: null } },
     answers: { 200: { [MESSAGE_TYPE]: null } },
     async handle(call) {
-      const { pair, body } = await signedBy(call);
+      const { pair, body } = await paired(call);
       return served(call, pair, call.query.thread, async (reader, link) => {
         // Before the answer: what comes in meanwhile must not fall between it and the feed.
         const cursor = writeCursor(cursorOf(link, pair), await reader.lastSeq());
@@ -89,12 +92,18 @@ export const peerRoutes: Route[] = [
     query: z.strictObject({ after }),
     answers: { 200: { [EVENTS_TYPE]: null } },
     async handle(call) {
-      const { pair } = await signedBy(call);
+      const { pair } = await paired(call);
       const first = await pageFor(call, pair, call.query);
       return streamed(call, events(call, pair, first), { "content-type": EVENTS_TYPE });
     },
   }),
 ];
+
+/** A first sync of a million records is a thousand calls, and takes more than a minute. */
+function paired(call: Call): Promise<PairedCaller> {
+  call.ctx.pace.step(call.peer, "sync", MOST_CALLS);
+  return signedBy(call);
+}
 
 /** Reads with what is shared with the pair at this moment. @throws SplError pair_unknown, superseded */
 function served<T>(

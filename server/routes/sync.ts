@@ -5,7 +5,7 @@ import { SplError } from "../../lib/base/errors.ts";
 import { MAX_MESSAGE_BYTES, openReconciliation, stepReconciliation } from "../../lib/federation/reconcile.ts";
 import type { SyncOutcome as Outcome } from "../../lib/federation/syncs.ts";
 import type { Pair } from "../../lib/folds/pairs.ts";
-import { listPairs } from "../../lib/instance/federation.ts";
+import { listPairs, showPair } from "../../lib/instance/federation.ts";
 import type { Selection } from "../../lib/store/types.ts";
 import { json, ndjson } from "../answer.ts";
 import { type Call, type Route, route } from "../route.ts";
@@ -60,23 +60,14 @@ export const syncRoutes: Route[] = [
   }),
 ];
 
-/** @throws SplError not_found; conflict for a pair that is not active */
+/** @throws SplError not_found, usage; conflict for a pair that is not active */
 async function pairsToSync({ ctx }: Call, from: string | undefined): Promise<Pair[]> {
-  const pairs = await listPairs(ctx.instance);
-  if (from === undefined) return pairs.filter(({ state }) => state === "active");
-  const found = pairs.filter(({ id, peer_did }) => peer_did === from || id.startsWith(from));
-  const [pair] = found;
-  if (pair === undefined || found.length > 1) {
-    throw new SplError("not_found", `${from.slice(0, 300)} names ${found.length} pairs`, {
-      hint: "spl federation list shows what there is",
-    });
-  }
-  if (pair.state !== "active") {
-    throw new SplError("conflict", `the pair with ${pair.peer_did} is ${pair.state}`, {
-      hint: `spl federation show ${pair.id.slice(0, 12)} tells more`,
-    });
-  }
-  return [pair];
+  if (from === undefined) return (await listPairs(ctx.instance)).filter(({ state }) => state === "active");
+  const pair = await showPair(ctx.instance, from);
+  if (pair.state === "active") return [pair];
+  throw new SplError("conflict", `the pair with ${pair.peer_did} is ${pair.state}`, {
+    hint: `spl federation show ${pair.id.slice(0, 12)} tells more`,
+  });
 }
 
 /** Outcomes in the order in which they come. */

@@ -68,9 +68,7 @@ describe("two instances on one machine", () => {
     }
     const unknown = await a.spl(["sync", "th_x", "from", "did:sync:instance:nobody"]);
     expect(unknown.status).toBe(1);
-    expect(unknown.stderr).toBe(
-      "did:sync:instance:nobody names 0 pairs; spl federation list shows what there is\n",
-    );
+    expect(unknown.stderr).toBe("there is no pair did:sync:instance:nobody; spl federation list shows all\n");
     const none = await a.spl(["sync"]);
     expect(none).toEqual({ status: 0, stdout: "", stderr: "no active pairs: nothing to pull\n" });
     expect((await a.spl(["sync", "-o", "json"])).stdout).toBe("[]\n");
