@@ -84,6 +84,7 @@ describe("into a fresh instance", () => {
       peer_did: PEER,
       url: null,
       state: "establishing",
+      approval: "there",
       last_sync: null,
       mode: "polling",
       interval_s: 60,

@@ -169,7 +169,8 @@ describe("what is there", () => {
     const words = {
       "thread list": "no threads yet; spl intend TEXT opens one",
       "actor list": "no actors yet; spl intend TEXT writes a first record",
-      "federation list": "no pairs yet",
+      "federation list": "no pairs yet; spl federation pair URL asks for one",
+      "consent list": "no grants: pairs share the namespace default only",
     };
     for (const [command, word] of Object.entries(words)) {
       const args = command.split(" ");
