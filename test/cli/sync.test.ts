@@ -137,6 +137,46 @@ test("a continuous pair brings a record within a moment, without anyone asking",
   await following.exited;
 });
 
+describe("paired by their operators", () => {
+  test("records come by themselves, and go on coming when one side has moved and its old home is gone", async () => {
+    await using laptop = await Box.joining();
+    await using desk = await Box.joining();
+    await laptop.emit(records("th_work", 10));
+    const { url } = await whoIs(desk);
+    await laptop.ok("federation", "pair", url);
+    const [request] = await desk.json<{ id: string }[]>("federation", "list");
+    await desk.ok("federation", "approve", request!.id);
+    // Approval was a moment ago, and the first poll comes at once.
+    const arrived = async (box: Box, thread: string, n: number) => {
+      for (;;) {
+        const { stdout } = await box.spl(["thread", "show", thread, "-o", "json"]);
+        if (stdout !== "" && (JSON.parse(stdout) as { records: number }).records >= n) return;
+      }
+    };
+    await arrived(desk, "th_work", 10);
+    await desk.emit(records("th_desk", 3));
+    expect((await syncBox(laptop)).outcomes).toMatchObject([{ pulled: 3, failure: null }]);
+
+    const bundle = laptop.file("move.tar.zst");
+    await laptop.ok("export", "--out", bundle);
+    await laptop.ok("serve", "--stop");
+    await using home = await Box.joining();
+    await home.ok("import", bundle);
+    const [moved] = await home.json<{ last_sync: string | null; state: string }[]>("federation", "list");
+    expect(moved).toMatchObject({ last_sync: null, state: "active" });
+    await home.emit(records("th_work", 5, 10));
+    await desk.emit(records("th_desk", 4, 3));
+    const pulled = await syncBox(home);
+    expect(pulled).toMatchObject({ status: 0, outcomes: [{ pulled: 4, deduplicated: 0, failure: null }] });
+    const back = await syncBox(desk);
+    expect(back).toMatchObject({ status: 0, outcomes: [{ pulled: 5, deduplicated: 0, failure: null }] });
+    for (const thread of ["th_work", "th_desk"])
+      expect(await digestOf(home, thread)).toBe(await digestOf(desk, thread));
+    const [seen] = await desk.json<{ url: string; state: string }[]>("federation", "list");
+    expect(seen).toMatchObject({ url: (await whoIs(home)).url, state: "active" });
+  });
+});
+
 describe("spl diff between two instances", () => {
   test("names exactly the records that differ, by what both hold", async () => {
     await using a = await Box.joining("--insecure-localhost");

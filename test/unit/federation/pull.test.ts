@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { Entry } from "../../../lib/record/types.ts";
 import {
   callOf,
   changePair,
@@ -12,6 +13,7 @@ import {
   sharedDigests,
   write,
 } from "../../kit/peers.ts";
+import { makeEntry, testSigner } from "../../kit/records.ts";
 
 test("a pull brings everything once, and the next one nothing", async () => {
   await using a = await openPeer("a");
@@ -169,6 +171,52 @@ test("what was taken in before the peer broke off stays, and the next pull goes 
   await expect(meet(a, b, {}, breaking)).rejects.toThrow("broken");
   expect(await meet(a, b)).toMatchObject({ pulled: 1500, deduplicated: 0 });
   expect(await sharedDigests(a)).toEqual(await sharedDigests(b));
+});
+
+test("a thread whose opening record is missing is shared with nobody", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  const signer = testSigner(5);
+  const opening = makeEntry({ thread: "th_late", body: { namespace: "team" } }, { signer });
+  const second = makeEntry({ thread: "th_late", parents: [opening.id], clock: 1 }, { signer });
+  const insert = (entry: Entry) =>
+    b.ctx.instance.store.transact(async (writer) => {
+      await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
+      await writer.insert([entry]);
+    });
+  // As while it is being reconciled: the rest of the thread may turn out to be private.
+  await insert(second);
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
+  await insert(opening);
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
+  await grant(b, "team");
+  await grant(a, "team");
+  expect(await meet(a, b)).toMatchObject({ pulled: 2 });
+});
+
+test("a later opening record cannot take a thread out of what is shared", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  const opening = makeEntry({ thread: "th_x", actor: "did:sync:user:b", clock: 3, body: { text: "1" } });
+  const earlier = makeEntry({
+    thread: "th_x",
+    actor: "did:sync:user:a",
+    clock: 2,
+    body: { namespace: "team" },
+  });
+  const signer = testSigner(1);
+  for (const app of [a, b]) {
+    await app.ctx.instance.store.transact(async (writer) => {
+      await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
+      await writer.insert([opening]);
+    });
+  }
+  await grant(b, "team");
+  await b.ctx.instance.store.transact((writer) => writer.insert([earlier]));
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: { not_shared: 1 } } });
+  expect(await idsOf(a, "th_x")).toEqual([opening.id]);
 });
 
 test("who pulls knows the pair", async () => {
