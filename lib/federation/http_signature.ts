@@ -83,10 +83,16 @@ export class RequestVerifier {
 
   /**
    * Who made the request.
-   * @param self DIDs that this instance answers for
+   * @param self the DID that this instance answers for
+   * @param counts whose signatures count once: those of strangers, who may be any number, are not remembered
    * @throws SplError signature_refused; statement_refused; wrong_instance when it is for somebody else
    */
-  async verify(facts: Omit<SignedFacts, "to">, headers: Headers, self: string): Promise<Statement> {
+  async verify(
+    facts: Omit<SignedFacts, "to">,
+    headers: Headers,
+    self: string,
+    counts: (did: string) => boolean | Promise<boolean> = () => true,
+  ): Promise<Statement> {
     if (headers.get("signature-input") === null) throw refused("the request is not signed");
     const statement = decodeStatement(headers.get(STATEMENT), this.clock());
     const nowS = Math.floor(this.clock() / 1000);
@@ -118,7 +124,7 @@ export class RequestVerifier {
     if ((facts.body ?? digest) !== null && digest !== contentDigest(facts.body ?? new Uint8Array()))
       throw refused("its body was changed");
     if (created < this.#startedS) throw refused("it was signed before this instance started");
-    this.#remember(`${keyid} ${nonce}`, created, nowS);
+    if (await counts(statement.did)) this.#remember(`${keyid} ${nonce}`, created, nowS);
     if (to !== self) {
       throw new SplError("wrong_instance", `the request is for ${to.slice(0, 300)}, and this is ${self}`, {
         hint: "spl federation refresh DID finds where that instance lives now",

@@ -38,7 +38,10 @@ export async function signedCaller(call: Call): Promise<SignedCaller> {
   const signer = await instance.store.read((reader) => instance.signer(reader));
   const body = request.method === "GET" ? null : await readBody(call);
   const facts = { method: request.method, path: url.pathname + url.search, body: body?.length ? body : null };
-  const statement = await ctx.signatures.verify(facts, request.headers, signer.did);
+  // What a stranger may do, ask, does the same when it is done again.
+  const isPeer = (did: string) =>
+    instance.store.read(async (reader) => (await pairWith(instance, reader, did)) !== null);
+  const statement = await ctx.signatures.verify(facts, request.headers, signer.did, isPeer);
   await instance.store.read(async (reader) => {
     const seen = await knownStatement(reader, statement.did);
     if (seen && compareStewards(seen, statement) > 0) {

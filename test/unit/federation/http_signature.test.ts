@@ -295,6 +295,15 @@ describe("a signature counts once, and for a minute", () => {
     expect(await refusal(GET, headers)).toContain("a signature counts once");
   });
 
+  test("strangers take no place in its memory, however many they are", async () => {
+    const headers = handSigned(GET, caller, {});
+    const strange = () => verifier.verify(GET, headers, callee.did, () => false);
+    await strange();
+    await strange();
+    await check(GET, headers);
+    expect(await refusal(GET, headers)).toContain("a signature counts once");
+  });
+
   test("the same nonce of two callers is no repetition", async () => {
     const nonce = "AAAAAAAAAAAAAAAAAAAAAA";
     await check(GET, handSigned(GET, caller, { nonce }));
