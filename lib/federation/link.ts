@@ -40,7 +40,8 @@ const REFUSALS: readonly ErrorCode[] = [
   "invalid_request",
   "body_too_large",
 ];
-const ELSEWHERE: readonly ErrorCode[] = ["peer_unreachable", "wrong_instance"];
+/** Whatever has taken the place of a peer that moved may answer with anything, such as a redirect to a login. */
+const ELSEWHERE: readonly ErrorCode[] = ["peer_unreachable", "wrong_instance", "peer_misbehaves"];
 
 /**
  * Calls the peer and returns its answer of status 2xx. Where its URL fails, or somebody else or an older home answers
@@ -72,7 +73,7 @@ export async function callPeer(
       ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: url });
     return answer;
   } catch (error) {
-    throw isElsewhere(error) ? lost(pair, error) : error;
+    throw isElsewhere(error) || isRefused(error) ? lost(pair, failure, error) : error;
   }
 }
 
@@ -190,14 +191,18 @@ function isElsewhere(error: unknown): error is SplError {
   return error instanceof SplError && ELSEWHERE.includes(error.code);
 }
 
-/** @param unresolved why its address could not be found out */
-function lost({ peer_did }: PairAddress, failure: SplError, unresolved?: unknown): SplError {
-  const more =
-    unresolved instanceof SplError
-      ? `, and where it lives now cannot be found out: ${unresolved.message}`
-      : "";
-  return new SplError("peer_unreachable", failure.message + more, {
-    hint: `spl federation refresh ${peer_did} looks for where it lives now`,
-    cause: failure,
+/** An address that this instance must not dial: the operator may have given a better one. */
+function isRefused(error: unknown): boolean {
+  return error instanceof SplError && error.code === "address_refused";
+}
+
+/** @param second why the address that was found out, or finding it out, is of no use */
+function lost({ peer_did }: PairAddress, first: SplError, second?: unknown): SplError {
+  const more = second instanceof SplError ? second : null;
+  const refused = more?.code === "address_refused" ? more.hint : undefined;
+  const code = first.code === "peer_misbehaves" ? first.code : "peer_unreachable";
+  return new SplError(code, more ? `${first.message}, and ${more.message}` : first.message, {
+    hint: refused ?? `spl federation refresh ${peer_did} looks for where it lives now`,
+    cause: first,
   });
 }

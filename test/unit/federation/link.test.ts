@@ -100,6 +100,7 @@ describe("the peer is found", () => {
     ["somebody else answers", { signer: somebody, epoch: 99 }],
     ["a home of it that was left answers", { epoch: 4 }],
     ["another kind of server answers", { silent: true, answer: () => new Response("hello") }],
+    ["a redirect answers", { silent: true, answer: () => Response.redirect("https://login.example", 302) }],
   ])("by its statement, and a record says so, when %s", async (_, old) => {
     const { url } = house();
     await know(statement(peer, 5, url));
@@ -153,7 +154,19 @@ describe("the peer is lost", () => {
   test("when its statement leads nowhere: the address that the operator gave stays", async () => {
     await know(statement(peer, 5, "http://127.0.0.1:7"));
     const error = await failure(await pairAt(NOWHERE));
+    expect(error.message).toBe(
+      `cannot reach ${NOWHERE}: connection refused, and cannot reach http://127.0.0.1:7: connection refused`,
+    );
+    expect(error.hint).toStartWith(refresh);
+    expect(await recordedUrl()).toBe(NOWHERE);
+  });
+
+  test("when its statement leads to where this instance must not go: the error names the setting", async () => {
+    await know(statement(peer, 5, "http://10.0.0.1:9100"));
+    const error = await failure(await pairAt(NOWHERE));
     expect(error.code).toBe("peer_unreachable");
+    expect(error.message).toContain("http://10.0.0.1:9100 is at 10.0.0.1, which is no public address");
+    expect(error.hint).toContain("federation.allow_networks");
     expect(await recordedUrl()).toBe(NOWHERE);
   });
 });
