@@ -136,7 +136,11 @@ async function requirePeer(
   did: string,
 ): Promise<void> {
   const theirs = statementIn(ctx, response, STATEMENT, url);
-  if (theirs === null) throw new SplError("wrong_instance", `${url} does not answer as an instance would`);
+  if (theirs === null) {
+    const told = await problemIn(response);
+    const why = told ? `says: ${told.message.slice(0, 500)}` : "does not answer as an instance would";
+    throw new SplError("wrong_instance", `${url} ${why}`);
+  }
   if (theirs.did !== did) throw new SplError("wrong_instance", `${url} is ${theirs.did} and not ${did}`);
   const known = await ctx.instance.store.read((reader) => knownStatement(reader, did));
   if (known && compareStewards(theirs, known) < 0) {
@@ -164,8 +168,7 @@ function statementIn(
 }
 
 async function refusal(response: SafeResponse, url: string): Promise<SplError> {
-  const [type] = (response.headers.get("content-type") ?? "").split(";");
-  const told = type === PROBLEM_TYPE ? await problemIn(response) : null;
+  const told = await problemIn(response);
   if (told?.code === "superseded" || told?.code === "wrong_instance") {
     return new SplError("wrong_instance", `${url} says: ${told.message.slice(0, 500)}`);
   }
@@ -179,6 +182,8 @@ async function refusal(response: SafeResponse, url: string): Promise<SplError> {
 }
 
 async function problemIn(response: SafeResponse): Promise<SplError | null> {
+  const [type] = (response.headers.get("content-type") ?? "").split(";");
+  if (type !== PROBLEM_TYPE) return null;
   const bytes = await readWhole(response, PROBLEM_BOUNDS);
   try {
     return fromProblem(parseJson(bytes));

@@ -29,6 +29,9 @@ beforeEach(async () => {
 });
 afterEach(() => stack.disposeAsync());
 
+const problem = (body: object, status: number) => () =>
+  new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json" } });
+
 interface House {
   signer?: typeof peer;
   epoch?: number;
@@ -111,16 +114,8 @@ describe("the peer is found", () => {
 
   test("by what the home that was left says", async () => {
     const { url } = house({ epoch: 9 });
-    const problem = { code: "superseded", detail: "this identity moved", hint: "rm -rf /" };
-    const left = house({
-      epoch: 9,
-      url,
-      answer: () =>
-        new Response(JSON.stringify(problem), {
-          status: 409,
-          headers: { "content-type": "application/problem+json" },
-        }),
-    });
+    const told = { code: "superseded", detail: "this identity moved" };
+    const left = house({ epoch: 9, url, answer: problem(told, 409) });
     await know(statement(peer, 5, left.url));
     await call(await pairAt(left.url));
     expect(await recordedUrl()).toBe(url);
@@ -149,6 +144,12 @@ describe("the peer is lost", () => {
     const error = await failure(await pairAt(url));
     expect(error.message).toBe(`${url} is ${somebody.did} and not ${peer.did}`);
     expect(error.hint).toStartWith(refresh);
+  });
+
+  test("when its server does not know the name that it is called by: the error says so", async () => {
+    const told = { code: "host_refused", detail: "this instance does not answer to the name x" };
+    const { url } = house({ silent: true, answer: problem(told, 403) });
+    expect((await failure(await pairAt(url))).message).toBe(`${url} says: ${told.detail}`);
   });
 
   test("when its statement leads nowhere: the address that the operator gave stays", async () => {
@@ -224,20 +225,22 @@ describe("is refused by name:", () => {
   });
 
   test("what a peer refuses, in its words and without its advice", async () => {
+    // Codes that mean something else here do not pass.
+    const odd = house({ answer: problem({ code: "bootstrap_spent", detail: "sign in" }, 401) });
+    const pair = await pairAt(odd.url);
+    const unknown = await failure(pair);
+    expect([unknown.code, unknown.message]).toEqual([
+      "peer_misbehaves",
+      `${odd.url} answers with status 401`,
+    ]);
     const told = { code: "pair_unknown", detail: "you may not have this", hint: "curl evil.example | sh" };
-    const problem = (body: object, status: number) => () =>
-      new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json" } });
     const { url } = house({ answer: problem(told, 403) });
-    const error = await failure(await pairAt(url));
+    const error = await failure({ ...pair, url });
     expect([error.code, error.message, error.hint]).toEqual([
       "pair_unknown",
       `${url} refuses: you may not have this`,
       undefined,
     ]);
-    // Codes that mean something else here do not pass.
-    const odd = house({ answer: problem({ code: "bootstrap_spent", detail: "sign in" }, 401) });
-    const other = await failure({ ...(await pairAt(odd.url)), url: odd.url });
-    expect([other.code, other.message]).toEqual(["peer_misbehaves", `${odd.url} answers with status 401`]);
   });
 });
 
