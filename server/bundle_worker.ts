@@ -13,14 +13,19 @@ import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker }
 declare const self: Worker;
 
 const say = (message: FromWorker, transfer: Bun.Transferable[] = []) => self.postMessage(message, transfer);
-const flow = (message: Flow, transfer?: Bun.Transferable[]) => say(message, transfer);
 const output = new ChunkSender(flow);
 const input = new ChunkReceiver(flow);
 const adoption = Promise.withResolvers<void>();
 
+/** Messages between two collections: some 4 MiB of the bundle, sent or taken. */
+const COLLECT_EVERY = 8;
+let flowed = 0;
+
 /** The engine lets garbage grow with the machine's memory; a bundle of any size is to cost the same. */
-const COLLECT_MS = 250;
-setInterval(() => Bun.gc(true), COLLECT_MS).unref();
+function flow(message: Flow, transfer?: Bun.Transferable[]): void {
+  say(message, transfer);
+  if (++flowed % COLLECT_EVERY === 0) Bun.gc(true);
+}
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "export") report(exporting(data.home, data.options));
