@@ -55,7 +55,10 @@ function line(outcome: SyncOutcome): string {
   const known = deduplicated > 0 ? `, ${deduplicated} known before` : "";
   const cost = `${bytes} bytes in ${counted(rounds, "round")}, ${took_ms} ms`;
   const head = `${failure ? "✗" : "✓"} ${peer_did}: pulled ${counted(pulled, "record")}${known} (${cost})\n`;
-  const rest = [refusalText(refused, refused_ids), failure?.message ?? null];
+  const rest = [
+    refusalText(refused, refused_ids),
+    failure && [failure.message, failure.hint ?? []].flat().join("; "),
+  ];
   return head + rest.map((text) => (text === null ? "" : `  ${safeText(text)}\n`)).join("");
 }
 
@@ -65,7 +68,7 @@ function failed(failures: NonNullable<SyncOutcome["failure"]>[], all: number): S
   const code = unreached === all ? "peer_unreachable" : "sync_failed";
   const message = all === 1 ? first!.message : `${failures.length} of ${all} pairs failed`;
   return new SplError(code, message, {
-    hint: "spl federation list tells what is wrong with each",
+    hint: (all === 1 && first!.hint) || "spl federation show tells what is wrong with each",
     detail: { failed: failures.length, pairs: all },
   });
 }

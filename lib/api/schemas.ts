@@ -321,7 +321,9 @@ export const SyncOutcome = z
     bytes: count,
     rounds: count.describe("requests to the peer"),
     took_ms: count,
-    failure: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+    failure: z
+      .strictObject({ code: z.string(), message: z.string(), hint: z.string().nullable() })
+      .nullable(),
   })
   .meta({ id: "SyncOutcome" });
 

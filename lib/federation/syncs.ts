@@ -24,7 +24,7 @@ export interface SyncOutcome {
   rounds: number;
   took_ms: number;
   /** Null when it went through. */
-  failure: { code: string; message: string } | null;
+  failure: { code: string; message: string; hint: string | null } | null;
 }
 
 export interface SyncPorts {
@@ -78,7 +78,7 @@ export class Syncs {
       });
       if (!signal.aborted) await this.#fail(pair, "the peer ended the stream", failures);
     } catch (error) {
-      if (!signal.aborted) await this.#fail(pair, told(error).message, failures);
+      if (!signal.aborted) await this.#fail(pair, lineOf(told(error)), failures);
     }
   }
 
@@ -92,10 +92,11 @@ export class Syncs {
       await pull(instance, pair, this.#call(pair), asked, summary);
       if (options.thread === undefined) await this.#keep(pair, summary.refused.told());
     } catch (error) {
-      const { code, message } = told(error);
-      failure = { code, message };
+      const refusal = told(error);
+      const { code, message, hint = null } = refusal;
+      failure = { code, message, hint };
       if (code === "internal") log("sync-error", { peer: pair.peer_did, error: String(error) });
-      if (options.thread === undefined && !options.signal?.aborted) await this.#fail(pair, message);
+      if (options.thread === undefined && !options.signal?.aborted) await this.#fail(pair, lineOf(refusal));
     }
     const { pulled, deduplicated, refused, bytes, rounds } = summary;
     const took_ms = Math.round(performance.now() - began);
@@ -136,4 +137,9 @@ export class Syncs {
 function told(error: unknown): SplError {
   if (error instanceof SplError) return error;
   return new SplError("internal", "internal error: the log says more", { cause: error });
+}
+
+/** What is wrong with a pair, with what to do about it. */
+function lineOf({ message, hint }: SplError): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
 }

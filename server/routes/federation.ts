@@ -44,7 +44,8 @@ export const federationRoutes: Route[] = [
     bodies: { [JSON_TYPE]: { limit: MAX_BODY, shape: RequestPair } },
     answers: { 201: { [JSON_TYPE]: Pair } },
     async handle(call) {
-      const url = readBaseUrl((await readJson(call, RequestPair)).url, "url");
+      const given = (await readJson(call, RequestPair)).url;
+      const url = readBaseUrl(given, given);
       return changed(call, await requestPair(call.ctx.federation, url, call.grant.account), 201);
     },
   }),
