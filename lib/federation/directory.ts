@@ -46,7 +46,12 @@ export async function publish(
     body,
     ...(signal && { signal }),
   };
-  await exchangeJson(ctx, entryUrl(ctx.directory, statement.did), request, MAX_STATEMENT_BYTES);
+  const kept = await exchangeJson(ctx, entryUrl(ctx.directory, statement.did), request, MAX_STATEMENT_BYTES);
+  if (kept === null) {
+    throw new SplError("not_found", `there is no directory at ${ctx.directory}`, {
+      hint: "mend directory in the home's config.toml; the instance there needs spl serve --directory",
+    });
+  }
   return before;
 }
 

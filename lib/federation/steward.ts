@@ -104,7 +104,7 @@ async function tell(
   url: string,
   statement: Statement,
   signal?: AbortSignal,
-): Promise<Statement | null> {
+): Promise<Statement> {
   const headers = new Headers({ "content-type": "application/json" });
   const request = { method: "POST" as const, headers, body: utf8(JSON.stringify(statement)) };
   const answer = await exchangeJson(
@@ -113,7 +113,7 @@ async function tell(
     { ...request, ...(signal && { signal }) },
     MAX_STATEMENT_BYTES,
   );
-  if (answer === null) return null;
+  if (answer === null) throw new SplError("not_found", `there is no instance at ${url}`);
   const known = readStatement(answer, ctx.instance.ports.clock());
   if (known.did === statement.did) return known;
   throw new SplError("peer_misbehaves", `${url} answers with a statement of ${known.did}`);

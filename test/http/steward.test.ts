@@ -87,13 +87,14 @@ test("peers that are gone or answer nonsense are counted out, and nothing they s
     (statement) => Response.json({ ...statement, epoch: statement.epoch + 1, steward_id: "f".repeat(32) }),
     () => Response.json(stranger),
     () => new Response("<html>"),
+    () => new Response("<html>", { status: 404 }),
     () => new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1" } }),
     () => new Response("x".repeat(5000)),
     () => new Response(null, { status: 204 }),
     () => Response.json({}, { status: 500 }),
   ]);
   const round = await makeRound(app.ctx.federation);
-  expect(round).toMatchObject({ told: 1, pairs: 8, published: null, problem: null });
+  expect(round).toMatchObject({ told: 1, pairs: 9, published: null, problem: null });
   expect(round.statement).toMatchObject({ url: "https://own.example", revoked: false });
   expect(await app.json("/v1/status")).toMatchObject({ state: "active" });
   const { store } = app.ctx.instance;

@@ -142,6 +142,14 @@ describe("where a DID lives", () => {
     expect(await publish(ctx, listed)).toEqual(higher);
   });
 
+  test("is not published where there is no directory", async () => {
+    await using served = await Served.start({ isolated: true });
+    const ctx = asking({ directory: urlOf(served.running) });
+    expect(await refusal(publish(ctx, statementOf({}, testSigner(3))))).toBe(
+      `not_found: there is no directory at ${urlOf(served.running)}`,
+    );
+  });
+
   test("is not what a directory says that lies", async () => {
     const signer = testSigner(5);
     const other = statementOf({}, testSigner(6));
