@@ -9,6 +9,7 @@ import { certifies } from "../identity/did.ts";
 import { verifyEntry } from "../identity/record_signature.ts";
 import { DigestSum } from "../record/digest.ts";
 import type { Reader } from "../store/types.ts";
+import { listPairs, type PairView } from "./federation.ts";
 import { Instance } from "./instance.ts";
 import { placeOf, standing } from "./steward.ts";
 import type { DoctorRow } from "./types.ts";
@@ -108,9 +109,29 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
         );
       }),
     );
+    yield await checkAsync("peers", async () => checkPeers(await listPairs(instance)));
   } finally {
     await instance.close();
   }
+}
+
+function checkPeers(pairs: PairView[]): Result {
+  const degraded = pairs.filter(({ state, problem }) => state === "active" && problem !== null);
+  const asking = pairs.filter(({ approval }) => approval === "here");
+  const [first] = degraded;
+  if (first) {
+    return warn(
+      `${degraded.length} of ${counted(pairs.length, "pair")} degraded, first ${first.peer_did}: ${first.problem}`,
+      `spl federation show ${first.id.slice(0, 12)}`,
+    );
+  }
+  if (asking.length > 0) {
+    return warn(
+      `${counted(asking.length, "instance")} asking to be paired`,
+      "spl federation list, then spl federation approve or spl federation reject",
+    );
+  }
+  return pass(pairs.length === 0 ? "no pairs" : `${counted(pairs.length, "pair")}, none degraded`);
 }
 
 async function checkRecords(reader: Reader, deep: boolean): Promise<Result> {

@@ -59,6 +59,7 @@ test("one side asks, the other approves, and both are told", async () => {
   expect(await pairs(b)).toEqual([request!]);
   expect((await b.spl("federation", "list")).stderr).toContain(`spl federation approve ${request!.id}`);
 
+  expect(await b.ok("doctor")).toContain("1 instance asking to be paired");
   const approved = await b.ok("federation", "approve", request!.id.slice(0, 4));
   expect(approved).toStartWith(`✓ the pair with ${didA} is active\n`);
   const [there] = await pairs(b);
@@ -290,7 +291,8 @@ test("a peer that is nowhere to be found is named with what to type, and its new
   expect([refresh.status, refresh.stdout]).toEqual([3, ""]);
   expect(refresh.stderr).toContain("connection refused; spl federation pair URL tells where it lives");
   await a.spl("sync");
-  expect((await pairs(a))[0]!.problem).toContain("connection refused");
+  expect((await pairs(a))[0]!.problem).toContain(`connection refused; spl federation refresh ${did}`);
+  expect(await a.ok("doctor")).toContain(`1 of 1 pair degraded, first ${did}: cannot reach`);
   await b.serve();
   await a.ok("federation", "pair", b.url);
   expect(await pairs(a)).toMatchObject([{ peer_did: did, url: b.url, state: "active" }]);

@@ -168,7 +168,7 @@ describe("doctor", () => {
     expect({ stderr, exit }).toEqual({ stderr: "", exit: 0 });
     const rows = stdout.trimEnd().split("\n");
     expect(rows.map((row) => row.slice(0, 17).trimEnd())).toEqual(
-      ["permissions", "disk", "store", "records", "forks", "identity", "steward"].map(
+      ["permissions", "disk", "store", "records", "forks", "identity", "steward", "peers"].map(
         (check) => `PASS  ${check}`,
       ),
     );
