@@ -60,14 +60,14 @@ export async function requestPair(ctx: FederationContext, url: string, by: strin
 }
 
 /** Asks, or asks again. @throws SplError as `callPeer` */
-export function askForPair(ctx: FederationContext, pair: PairAddress): Promise<PairView> {
+export function askForPair(ctx: FederationContext, pair: PairView): Promise<PairView> {
   return settle(ctx, pair, "POST");
 }
 
 /** Asks how far the pairing is that this side asked for, without asking for it again. @throws SplError as `callPeer` */
 export function followPairing(
   ctx: FederationContext,
-  pair: PairAddress,
+  pair: PairView,
   signal?: AbortSignal,
 ): Promise<PairView> {
   return settle(ctx, pair, "GET", signal);
@@ -75,7 +75,7 @@ export function followPairing(
 
 async function settle(
   ctx: FederationContext,
-  pair: PairAddress,
+  pair: PairView,
   method: "GET" | "POST",
   signal?: AbortSignal,
 ): Promise<PairView> {
@@ -87,8 +87,8 @@ async function settle(
     const known = await pairWith(instance, writer, pair.peer_did);
     if (known?.state === "establishing" && state === "active")
       await activate(instance, writer, known.id, known.peer_did, "peer");
-    // The other side ended the pair: this one asks for it anew.
-    else if (known?.state === "active" && state === "establishing")
+    // The other side ended a pair that stood before: this one asks for it anew.
+    else if (known?.state === "active" && pair.state === "active" && state === "establishing")
       await recordPair(instance, writer, { pair: known.id, state });
   });
   if (state !== "none") return showPair(instance, pair.id);
