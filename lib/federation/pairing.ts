@@ -18,7 +18,7 @@ import { discover } from "./well_known.ts";
  */
 
 /** How far a pairing is, as one side tells the other; `none` when there is neither a pair nor a request. */
-export const PAIRING_STATES = ["none", "establishing", "active"] as const;
+const PAIRING_STATES = ["none", "establishing", "active"] as const;
 export type PairingState = (typeof PAIRING_STATES)[number];
 
 export const PAIR_PATH = "/federation/v1/pair";
@@ -60,7 +60,7 @@ export async function requestPair(ctx: FederationContext, url: string, by: strin
 }
 
 /** Asks, or asks again. @throws SplError as `callPeer` */
-export function askForPair(ctx: FederationContext, pair: PairView): Promise<PairView> {
+function askForPair(ctx: FederationContext, pair: PairView): Promise<PairView> {
   return settle(ctx, pair, "POST");
 }
 
