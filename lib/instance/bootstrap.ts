@@ -5,15 +5,7 @@ import { addAccount, freeName } from "./accounts.ts";
 import type { Instance } from "./instance.ts";
 import { type Caller, requireWithin } from "./scopes.ts";
 import { bootstrapSpent } from "./sign_in.ts";
-import {
-  addToken,
-  BOOTSTRAP_MS,
-  describeToken,
-  type MintedToken,
-  mint,
-  type TokenView,
-  tokenHash,
-} from "./tokens.ts";
+import { addToken, describeToken, type MintedToken, mint, type TokenView, tokenHash } from "./tokens.ts";
 
 /**
  * Bootstrap tokens: one hour, one use (spec, section 7). The holder makes the lasting token first and trades the
@@ -31,7 +23,7 @@ export function seedBootstrap(instance: Instance, hash: Uint8Array): Promise<voi
   return instance.store.transact(async (writer) => {
     if (await writer.token(hash)) return;
     const account = await firstAccount(instance, writer);
-    await addToken(instance, writer, account, hash, lifetime(instance), "bootstrap");
+    await addToken(instance, writer, account, hash, {}, "bootstrap");
   });
 }
 
@@ -46,7 +38,7 @@ export function mintBootstrap(instance: Instance, caller: Caller): Promise<Minte
     const now = instance.ports.clock();
     for (const { hash, kind } of await writer.tokens(account.name))
       if (kind === "bootstrap") await writer.revokeToken(hash, now);
-    return mint(instance, writer, account, { ...lifetime(instance), by: caller.account }, "bootstrap");
+    return mint(instance, writer, account, { by: caller.account }, "bootstrap");
   });
 }
 
@@ -85,10 +77,6 @@ export function tradeBootstrap(instance: Instance, bearer: string, lasting: Uint
       "bearer",
     );
   });
-}
-
-function lifetime({ ports }: Instance): { expiresAt: number } {
-  return { expiresAt: ports.clock() + BOOTSTRAP_MS };
 }
 
 /** The account that bootstrap tokens open. */

@@ -9,11 +9,11 @@ import { type Caller, parseScopes, requireWithin } from "./scopes.ts";
 
 const SECRET_BYTES = 32;
 /** A bootstrap token's life (spec, section 7). */
-export const BOOTSTRAP_MS = 60 * 60 * 1000;
+const BOOTSTRAP_MS = 60 * 60 * 1000;
 
 export interface Validity {
   description?: string;
-  /** Unix milliseconds, or null for no expiry. */
+  /** Unix milliseconds, or null for no expiry; a bootstrap token lives for its hour. */
   expiresAt?: number | null;
   /** Who makes it, for the audit table. */
   by?: string;
@@ -70,10 +70,11 @@ export async function addToken(
   writer: Writer,
   account: Account,
   hash: Uint8Array,
-  { description = "", expiresAt = null, by }: Validity,
+  { description = "", expiresAt: wanted = null, by }: Validity,
   kind: Token["kind"],
 ): Promise<TokenView> {
   const now = instance.ports.clock();
+  const expiresAt = kind === "bootstrap" ? now + BOOTSTRAP_MS : wanted;
   if (expiresAt !== null && expiresAt <= now) {
     throw new SplError("invalid_request", "the token would have expired already", {
       hint: "name a time to come",
