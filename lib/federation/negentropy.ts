@@ -56,7 +56,8 @@ export async function reconcile(
   let from: Uint8Array = FIRST;
   let skipped = false;
   while (!input.ended) {
-    const to = input.bound(from);
+    const bound = input.bound(from);
+    let to = bound;
     const part = new MessageWriter();
     const mode = input.varint();
     let silent = mode === SKIP;
@@ -67,7 +68,7 @@ export async function reconcile(
       const theirs = input.ids();
       silent = role === "initiator";
       if (silent) await compare(set, from, to, theirs, step);
-      else await listIds(set, from, to, part);
+      else to = await listIds(set, from, to, part, Math.max(1, Math.floor((limit - out.length) / ID_BYTES)));
     } else if (mode !== SKIP) {
       throw malformed(`there is no mode ${mode}`);
     }
@@ -80,7 +81,7 @@ export async function reconcile(
     }
     if (to === null) break;
     from = to;
-    if (out.length > limit && !input.ended) {
+    if (to !== bound || (out.length > limit && !input.ended)) {
       if (skipped) out.range(from, SKIP);
       out.range(null, FINGERPRINT);
       out.raw(await fingerprint(set, from, null));
@@ -106,21 +107,38 @@ async function compare(
   step.need.push(...open.values());
 }
 
+/** Lists at most so many ids, and returns where it had to end; `to` when nothing was left out. */
 async function listIds(
   set: IdSet,
   from: Uint8Array,
   to: Uint8Array | null,
   out: MessageWriter,
-): Promise<void> {
-  out.range(to, ID_LIST);
-  out.varint(await set.count(from, to));
-  for await (const batch of set.ids(from, to)) for (const id of batch) out.raw(id);
+  most: number,
+): Promise<Uint8Array | null> {
+  const listed: Uint8Array[] = [];
+  let end = to;
+  listing: for await (const batch of set.ids(from, to)) {
+    for (const id of batch) {
+      if (listed.length === most) {
+        end = shortestBetween(listed.at(-1)!, id);
+        break listing;
+      }
+      listed.push(id);
+    }
+  }
+  out.range(end, ID_LIST);
+  out.varint(listed.length);
+  for (const id of listed) out.raw(id);
+  return end;
 }
 
 /** Describes a range by its ids where they are few, else by the fingerprints of parts of about the same size. */
 async function split(set: IdSet, from: Uint8Array, to: Uint8Array | null, out: MessageWriter): Promise<void> {
   const total = await set.count(from, to);
-  if (total < 2 * BUCKETS) return listIds(set, from, to, out);
+  if (total < 2 * BUCKETS) {
+    await listIds(set, from, to, out, total);
+    return;
+  }
   const sizes = Array.from(
     { length: BUCKETS },
     (_, n) => Math.floor(total / BUCKETS) + (n < total % BUCKETS ? 1 : 0),
