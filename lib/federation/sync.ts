@@ -2,7 +2,7 @@ import { concatBytes, toHex, utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Selection } from "../store/types.ts";
-import { type Link, linkOf } from "./apply.ts";
+import { linkOf } from "./apply.ts";
 import type { CheckedPage } from "./check.ts";
 import { MAX_PAGE_BYTES, PAGE_RECORDS } from "./feed.ts";
 import { boundCursor, cursorIn, Intake, type PullOptions, PullSummary } from "./intake.ts";
@@ -132,8 +132,8 @@ class Pull {
   /** Where the feed goes on afterwards; null when the peer did not say. */
   async #reconcile(): Promise<string | null> {
     const { store } = this.instance;
-    const snapshot = async () => this.#narrowed((await store.read((reader) => this.#link(reader))).shared);
-    const shared = await snapshot();
+    const link = await store.read((reader) => linkOf(this.instance, reader, this.pair.id));
+    const shared = this.#narrowed(link.shared);
     let message: Uint8Array | null = await store.read((reader) => openReconciliation(reader, shared));
     let cursor: string | null = null;
     let quiet = 0;
@@ -214,10 +214,6 @@ class Pull {
     const answer = await this.call({ ...request, ...(signal && { signal }) });
     this.summary.rounds++;
     return answer;
-  }
-
-  #link(reader: Parameters<typeof linkOf>[1]): Promise<Link> {
-    return linkOf(this.instance, reader, this.pair.id);
   }
 }
 

@@ -123,6 +123,33 @@ test("without a valid cursor only differences travel", async () => {
   expect(await meet(a, b)).toMatchObject({ pulled: 1, rounds: 1 });
 });
 
+test("an instance with little of its own gets all of a large one, in messages that are bounded", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(a, "th_own", [{ text: "mine" }]);
+  const bodies = Array.from({ length: 4000 }, (_, i) => ({ text: `${i}` }));
+  await write(b, "th_large", bodies);
+  const call = callOf(a, b);
+  let longest = 0;
+  const measuring: typeof call = async (request) => {
+    const { headers, chunks } = await call(request);
+    const bytes = await Array.fromAsync(chunks({ most: 1e9, idleMs: 1e9, totalMs: null }));
+    const size = bytes.reduce((sum, chunk) => sum + chunk.length, 0);
+    if (request.path.includes("reconcile")) longest = Math.max(longest, size);
+    return {
+      headers,
+      async *chunks() {
+        yield* bytes;
+      },
+    };
+  };
+  expect(await meet(a, b, {}, measuring)).toMatchObject({ pulled: 4000, refused: { counts: {} } });
+  expect(longest).toBeGreaterThan(0);
+  expect(longest).toBeLessThanOrEqual(64 * 1024);
+  expect((await idsOf(a, "th_large")).length).toBe(4000);
+});
+
 test("a cursor of another store is not taken", async () => {
   await using a = await openPeer("a");
   await using b = await openPeer("b");
