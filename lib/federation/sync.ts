@@ -18,6 +18,8 @@ import type { SafeResponse } from "./safe_fetch.ts";
 export const CURSOR = "syncropel-cursor";
 /** Pages in a row that bring nothing new before this instance reconciles, or, once it has, gives up on the peer. */
 const QUIET_PAGES = 20;
+/** Missing records at which reading the feed from its beginning costs less than naming them one by one. */
+const MANY = 10_000;
 /** Rounds of one reconciliation that find nothing: the sixteenths of sixteenths of any set have ended long before. */
 const QUIET_ROUNDS = 40;
 const PAGE_BOUNDS = { most: MAX_PAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
@@ -44,8 +46,6 @@ export async function pull(
 
 class Pull {
   readonly #intake: Intake;
-  /** Cursors that pages of this pull began with. */
-  readonly #cursors = new Set<string>();
 
   constructor(
     readonly instance: Instance,
@@ -98,6 +98,7 @@ class Pull {
   /** False where it goes on and on with what is here already. */
   async #feed(from: string | null): Promise<boolean> {
     let quiet = 0;
+    const cursors = new Set<string>();
     let coming = this.#next(from);
     for (;;) {
       const { page, checked } = await coming;
@@ -105,8 +106,8 @@ class Pull {
       if (cursor === null) throw misbehaves("sends a page of its feed without a cursor");
       if (more && page.envelopes.length === 0)
         throw misbehaves("sends an empty page and says that more comes");
-      if (more && this.#cursors.has(cursor)) throw misbehaves("repeats a cursor");
-      this.#cursors.add(cursor);
+      if (more && cursors.has(cursor)) throw misbehaves("repeats a cursor");
+      cursors.add(cursor);
       if (more) {
         // The next page is made, sent and checked while this one is stored.
         coming = this.#next(cursor);
@@ -124,19 +125,28 @@ class Pull {
   }
 
   async #reconcileAndFollow(): Promise<void> {
-    const cursor = await this.#reconcile();
+    let { cursor, complete } = await this.#reconcile(MANY);
+    if (!complete) {
+      if (await this.#feed(null)) return;
+      ({ cursor, complete } = await this.#reconcile(Number.POSITIVE_INFINITY));
+    }
     if (cursor === null || this.options.thread !== undefined) return;
     if (!(await this.#feed(cursor))) throw misbehaves("sends page after page without anything new");
   }
 
-  /** Where the feed goes on afterwards; null when the peer did not say. */
-  async #reconcile(): Promise<string | null> {
+  /**
+   * Finds and stores what is missing.
+   * @param many ids missing at which it ends early, incomplete
+   * @returns where the feed goes on afterwards; null when the peer did not say
+   */
+  async #reconcile(many: number): Promise<{ cursor: string | null; complete: boolean }> {
     const { store } = this.instance;
     const link = await store.read((reader) => linkOf(this.instance, reader, this.pair.id));
     const shared = this.#narrowed(link.shared);
     let message: Uint8Array | null = await store.read((reader) => openReconciliation(reader, shared));
     let cursor: string | null = null;
     let quiet = 0;
+    let missing = 0;
     const open = new Set<string>();
     while (message) {
       const answer = await this.#answer(message);
@@ -145,6 +155,8 @@ class Pull {
         stepReconciliation(reader, shared, answer.message, "initiator"),
       );
       for (const id of step.need) open.add(toHex(id));
+      missing += step.need.length;
+      if (missing >= many) return { cursor: null, complete: false };
       quiet = step.need.length + step.have.length > 0 ? 0 : quiet + 1;
       if (quiet > QUIET_ROUNDS) throw misbehaves("reconciles without an end");
       if (open.size >= PAGE_RECORDS) await this.#fetch(open);
@@ -155,7 +167,7 @@ class Pull {
       const kept = boundCursor(cursor, shared);
       await store.transact((writer) => putPeerRow(writer, this.pair.peer_did, () => ({ cursor: kept })));
     }
-    return cursor;
+    return { cursor, complete: true };
   }
 
   /** Fetches these records and stores them; `open` is empty afterwards. */

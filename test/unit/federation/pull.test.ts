@@ -150,6 +150,30 @@ test("an instance with little of its own gets all of a large one, in messages th
   expect((await idsOf(a, "th_large")).length).toBe(4000);
 });
 
+test("where nearly everything is missing, the feed is read from its beginning", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(a, "th_own", [{ text: "mine" }]);
+  for (let n = 0; n < 6; n++) {
+    await write(
+      b,
+      `th_${n}`,
+      Array.from({ length: 2000 }, (_, i) => ({ text: `${n} ${i}` })),
+    );
+  }
+  const call = callOf(a, b);
+  const paths: string[] = [];
+  const noting: typeof call = (request) => {
+    paths.push(`${request.method} ${request.path.replace(/\?.*/, "")}`);
+    return call(request);
+  };
+  expect(await meet(a, b, {}, noting)).toMatchObject({ pulled: 12_000, refused: { counts: {} } });
+  expect(paths.filter((path) => path === "GET /federation/v1/records")).toHaveLength(12);
+  expect(paths.filter((path) => path === "POST /federation/v1/reconcile").length).toBeLessThan(12);
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, deduplicated: 0, rounds: 1 });
+}, 30_000);
+
 test("a cursor of another store is not taken", async () => {
   await using a = await openPeer("a");
   await using b = await openPeer("b");
