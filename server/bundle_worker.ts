@@ -16,6 +16,8 @@ const say = (message: FromWorker, transfer: Bun.Transferable[] = []) => self.pos
 const output = new ChunkSender(flow);
 const input = new ChunkReceiver(flow);
 const adoption = Promise.withResolvers<void>();
+// Where nobody waits for it, its end is no error.
+adoption.promise.catch(() => undefined);
 
 /** Messages between two collections: some 4 MiB of the bundle, sent or taken. */
 const COLLECT_EVERY = 8;
@@ -38,6 +40,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     const reason = fromProblem(data.problem);
     input.end(reason);
     output.fail(reason);
+    adoption.reject(reason);
   }
 };
 

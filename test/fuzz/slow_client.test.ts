@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { utf8 } from "../../lib/base/bytes.ts";
+import { SplError } from "../../lib/base/errors.ts";
 import { initInstance } from "../../lib/instance/instance.ts";
 import { BundleJobs } from "../../server/bundle_jobs.ts";
 import { chain, sourceOf, write } from "../kit/bundle_kit.ts";
@@ -154,6 +155,27 @@ test("an upload that brings nothing for a minute keeps its place until another i
   await third;
   await jobs.stop();
 });
+
+test("an import that asks before it adopts ends when it is refused, and when the instance stops", async () => {
+  using folder = new ScratchFolder();
+  const path = folder.file("home");
+  await initInstance(path);
+  const jobs = new BundleJobs(path, () => undefined);
+  const refused = await jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS, () =>
+    Promise.reject(new SplError("conflict", "it is alive elsewhere")),
+  );
+  expect(await refused.imported.catch((error) => error)).toMatchObject({ message: "it is alive elsewhere" });
+  const asked = Promise.withResolvers<void>();
+  const stopped = await jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS, () => {
+    asked.resolve();
+    return new Promise<never>(() => undefined);
+  });
+  await asked.promise;
+  await jobs.stop();
+  expect(await stopped.imported.catch((error) => error)).toMatchObject({
+    message: "the instance is stopping",
+  });
+}, 10_000);
 
 test("four downloads that stand still take every place for exports, and give it back when they go", async () => {
   for (const transport of transports) {
