@@ -308,7 +308,9 @@ test("a copy that is torn between store and log is found out by doctor", async (
     filter: (path) => !path.endsWith(".sock"),
   });
   // Enough to move the log into the store and to begin the log anew.
-  for (let n = 0; n < 300; n++) expect((await daemon.emit(emission(n))).status).toBe(201);
+  const large = { text: "x".repeat(100_000) };
+  for (let n = 0; n < 300; n++)
+    expect((await daemon.emit({ ...emission(n), body: { n, ...large } })).status).toBe(201);
   copyFileSync(`${pathsOf(home).db}-wal`, `${pathsOf(copy).db}-wal`);
   expect(await failedChecks(copy)).not.toEqual([]);
 });

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { Daemon } from "../kit/daemon.ts";
-import { type RunOptions, runSpl, ScratchHome } from "../kit/spl.ts";
+import { type RunOptions, runSpl, ScratchHome, secretOf } from "../kit/spl.ts";
 import { LIMIT_MS } from "../kit/spread.ts";
 
 /**
@@ -69,7 +69,7 @@ function forbidden(): [name: string, form: Buffer][] {
       [`key ${n} in base64url`, text(seed.toString("base64url"))],
     ]),
     ["token", text(token)],
-    ["the token's secret", text(token.split("_").at(-1)!)],
+    ["the token's secret", text(secretOf(token))],
     ["passphrase", text(PASSPHRASE)],
   ];
 }
@@ -129,7 +129,7 @@ test("neither what is wrong with a request nor the log repeats a token", async (
     await response.body?.cancel();
   }
   expectNoSecret("the log", readFileSync(daemon.paths.log));
-  const secret = token.split("_").at(-1)!;
+  const secret = secretOf(token);
   for (const url of [base, "http://127.0.0.1:1"]) {
     const env = { SPL_TOKEN: `${token}x`, SPL_DEBUG: "1", HOME: "/nonexistent" };
     const { stdout, stderr } = await spl(["status", "--url", url], { env });

@@ -90,3 +90,8 @@ export function splBinary(): string {
   if (!existsSync(SPL)) throw new Error("dist/spl is missing; run `bun run build` first");
   return SPL;
 }
+
+/** The part of a token that nobody may learn; it may hold underscores itself. */
+export function secretOf(token: string): string {
+  return token.split("_").slice(3).join("_");
+}
