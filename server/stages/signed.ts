@@ -13,6 +13,8 @@ export interface SignedCaller {
   statement: Statement;
   /** Null for a request without one. */
   body: Uint8Array | null;
+  /** Null for a stranger. */
+  pair: Pair | null;
 }
 
 export interface PairedCaller extends SignedCaller {
@@ -39,8 +41,11 @@ export async function signedCaller(call: Call): Promise<SignedCaller> {
   const body = request.method === "GET" ? null : await readBody(call);
   const facts = { method: request.method, path: url.pathname + url.search, body: body?.length ? body : null };
   // What a stranger may do, ask, does the same when it is done again.
-  const isPeer = (did: string) =>
-    instance.store.read(async (reader) => (await pairWith(instance, reader, did)) !== null);
+  let pair: Pair | null = null;
+  const isPeer = async (did: string) => {
+    pair = await instance.store.read((reader) => pairWith(instance, reader, did));
+    return pair !== null;
+  };
   const statement = await ctx.signatures.verify(facts, request.headers, signer.did, isPeer);
   await instance.store.read(async (reader) => {
     const seen = await knownStatement(reader, statement.did);
@@ -50,7 +55,7 @@ export async function signedCaller(call: Call): Promise<SignedCaller> {
     }
     await requireActive(reader, signer);
   });
-  return { statement, body: facts.body };
+  return { statement, body: facts.body, pair };
 }
 
 /**
@@ -62,10 +67,10 @@ export async function signedBy(call: Call): Promise<PairedCaller> {
   const { federation } = call.ctx;
   const { instance } = federation;
   const { did } = caller.statement;
-  const pairOf = () => instance.store.read((reader) => pairWith(instance, reader, did));
-  let pair = await pairOf();
+  let { pair } = caller;
   // A stranger's statement is not kept: whoever calls could fill the store with them.
-  if (pair !== null && (await learn(federation, caller.statement))) pair = await pairOf();
+  if (pair !== null && (await learn(federation, caller.statement)))
+    pair = await instance.store.read((reader) => pairWith(instance, reader, did));
   if (pair?.state === "active") return { ...caller, pair };
   const why = pair ? `the pair is ${pair.state}` : "it is not paired with this instance";
   throw new SplError("pair_unknown", `${did} may not have this: ${why}`);
