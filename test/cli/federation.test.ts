@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Consent, Namespace, Pair } from "../../lib/api/wire.ts";
 import { Machine } from "../kit/machine.ts";
 import { runSpl, ScratchHome } from "../kit/spl.ts";
+import { until } from "../kit/until.ts";
 
 async function json<T>(machine: Machine, ...args: string[]): Promise<T> {
   return JSON.parse(await machine.ok(...args, "-o", "json")) as T;
@@ -13,13 +14,9 @@ const didOf = async (machine: Machine) => (await machine.status()).instance_did;
 
 /** The machine's only pair, as soon as it fits. */
 async function pairUntil(machine: Machine, fits: (pair: Pair) => boolean): Promise<Pair> {
-  const deadline = performance.now() + 15_000;
-  for (;;) {
-    const [pair] = (await machine.daemon.json("/v1/federation/pairs")) as unknown as Pair[];
-    if (pair && fits(pair)) return pair;
-    if (performance.now() > deadline) throw new Error(`still ${JSON.stringify(pair)}`);
-    await Bun.sleep(50);
-  }
+  const look = async () => ((await machine.daemon.json("/v1/federation/pairs")) as unknown as Pair[])[0];
+  const seen = await until(look, (pair) => pair !== undefined && fits(pair));
+  return seen!;
 }
 
 /** Two machines that are paired: the first asked, the second approved. */

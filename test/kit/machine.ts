@@ -1,10 +1,7 @@
 import type { Status } from "../../lib/api/wire.ts";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { type RunResult, runSpl, ScratchHome } from "./spl.ts";
-
-/** How long something that happens by itself may take; it is looked for often, and fails the test after that. */
-const PATIENCE_MS = 15_000;
-const LOOK_MS = 50;
+import { until } from "./until.ts";
 
 /** A machine whose instance connects to others on this one. It is killed and removed at the end of its scope. */
 export class Machine implements AsyncDisposable {
@@ -47,14 +44,8 @@ export class Machine implements AsyncDisposable {
   }
 
   /** Its status, as soon as it fits. */
-  async until(fits: (status: Status) => boolean): Promise<Status> {
-    const deadline = performance.now() + PATIENCE_MS;
-    for (;;) {
-      const status = await this.status();
-      if (fits(status)) return status;
-      if (performance.now() > deadline) throw new Error(`still ${JSON.stringify(status)}`);
-      await Bun.sleep(LOOK_MS);
-    }
+  until(fits: (status: Status) => boolean): Promise<Status> {
+    return until(() => this.status(), fits);
   }
 
   async stop(): Promise<void> {

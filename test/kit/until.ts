@@ -1,0 +1,14 @@
+/** How long something that happens by itself may take; it is looked for often, and fails the test after that. */
+const PATIENCE_MS = 15_000;
+const LOOK_MS = 50;
+
+/** What `look` sees, as soon as it fits. */
+export async function until<T>(look: () => Promise<T>, fits: (seen: T) => boolean): Promise<T> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const seen = await look();
+    if (fits(seen)) return seen;
+    if (performance.now() > deadline) throw new Error(`still ${JSON.stringify(seen)}`);
+    await Bun.sleep(LOOK_MS);
+  }
+}
