@@ -33,7 +33,7 @@ export interface Link {
 export async function linkOf(instance: Instance, reader: Reader, pair: string): Promise<Link> {
   const { did, stewardId, epoch } = await instance.signer(reader);
   await requireActive(reader, { did, stewardId, epoch });
-  const folds = await foldReserved(reader, did);
+  const folds = await foldReserved(instance, reader);
   const found = folds.pairs.all().find(({ id }) => id === pair);
   if (found?.state !== "active") {
     throw new SplError("pair_unknown", `the pair ${pair.slice(0, 12)} is ${found?.state ?? "not here"}`, {

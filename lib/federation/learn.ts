@@ -42,8 +42,7 @@ export async function learn(ctx: FederationContext, statement: Statement): Promi
  * who asks to be one.
  */
 export async function isAcquainted(instance: Instance, reader: Reader, did: string): Promise<boolean> {
-  const own = (await instance.signer(reader)).did;
-  const { pairs } = await foldReserved(reader, own);
+  const { did: own, pairs } = await foldReserved(instance, reader);
   if (did === own || pairs.all().some(({ peer_did }) => peer_did === did)) return true;
   return (await reader.pairRequests()).some((request) => request.did === did);
 }

@@ -76,9 +76,8 @@ export class Poller {
   #look(): Promise<{ pairs: Pair[]; peers: Map<string, PeerRow> }> {
     const { instance } = this.ctx;
     return instance.store.read(async (reader) => {
-      const signer = await instance.signer(reader);
-      const { state } = await standing(reader, signer);
-      const { pairs } = await foldReserved(reader, signer.did);
+      const { state } = await standing(reader, await instance.signer(reader));
+      const { pairs } = await foldReserved(instance, reader);
       const active = state === "active" ? pairs.standing().filter((pair) => pair.state === "active") : [];
       return { pairs: active, peers: new Map((await reader.peers()).map((peer) => [peer.did, peer])) };
     });

@@ -121,8 +121,7 @@ async function tell(
 
 function pairUrls({ instance }: FederationContext): Promise<string[]> {
   return instance.store.read(async (reader) => {
-    const { did } = await instance.signer(reader);
-    const { pairs } = await foldReserved(reader, did);
+    const { pairs } = await foldReserved(instance, reader);
     return [...new Set(pairs.standing().flatMap(({ url }) => url ?? []))];
   });
 }

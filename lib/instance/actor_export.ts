@@ -50,7 +50,7 @@ async function gather(
   memories: boolean,
 ): Promise<string> {
   const signer = await instance.signer(reader);
-  const { actors, origins } = await foldReserved(reader, signer.did);
+  const { actors, origins } = await foldReserved(instance, reader);
   const names = actors.result();
   const trust = new TrustFold(signer.did, origins, instance.ports.clock());
   const wanted = (entry: Entry): boolean => {

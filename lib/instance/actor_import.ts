@@ -215,14 +215,13 @@ class ActorImport {
   /** What has to be written so that the actor is registered and its outcomes weigh what was asked for. */
   async #registration(reader: Reader): Promise<JsonObject[]> {
     const { actor, name, origins } = this.header;
-    const { did } = await this.instance.signer(reader);
-    const folds = await foldReserved(reader, did);
+    const folds = await foldReserved(this.instance, reader);
     const bodies: JsonObject[] = folds.actors.result().has(actor)
       ? []
       : [{ topic: "actor", actor, ...(name !== null && { name }) }];
     for (const { did: from, weight } of origins) {
       const here = weight * this.options.trustDiscount;
-      if (from !== did && folds.origins.of(actor).get(from) !== here)
+      if (from !== folds.did && folds.origins.of(actor).get(from) !== here)
         bodies.push({ topic: "actor-origin", actor, from, weight: here });
     }
     return bodies;

@@ -30,8 +30,7 @@ export function listActors(
   page: { after?: string; limit: number },
 ): Promise<Page<ActorSummary>> {
   return instance.store.read(async (reader) => {
-    const { did } = await instance.signer(reader);
-    const names = (await foldReserved(reader, did)).actors.result();
+    const names = (await foldReserved(instance, reader)).actors.result();
     const counts = new Map((await collect(reader.actors(page))).map((row) => [row.actor, row.records]));
     const after = page.after ?? "";
     for (const actor of names.keys()) if (actor > after && !counts.has(actor)) counts.set(actor, 0);
@@ -54,8 +53,7 @@ export function listActors(
  */
 export function showActor(instance: Instance, actor: string): Promise<ActorDetail> {
   return instance.store.read(async (reader) => {
-    const { did } = await instance.signer(reader);
-    const { actors, origins } = await foldReserved(reader, did);
+    const { did, actors, origins } = await foldReserved(instance, reader);
     const names = actors.result();
     const records = await actorRecords(reader, actor);
     if (records === 0 && !names.has(actor)) throw unknownActor(actor);

@@ -1,11 +1,8 @@
-import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { nextTurn } from "../base/turn.ts";
 import { APPROVED_NAMESPACE, type ConsentGrant } from "../folds/consent.ts";
 import { RESERVED_THREADS } from "../folds/reserved.ts";
-import type { JsonObject } from "../record/types.ts";
-import type { Writer } from "../store/types.ts";
-import { emitWith } from "./emit.ts";
+import { emitOwn } from "./emit.ts";
 import type { Instance } from "./instance.ts";
 import { foldReserved } from "./reserved.ts";
 
@@ -21,8 +18,7 @@ export interface NamespaceView {
 /** Grants in force, in the order in which they were given. */
 export function listGrants(instance: Instance): Promise<ConsentGrant[]> {
   return instance.store.read(async (reader) => {
-    const { did } = await instance.signer(reader);
-    return (await foldReserved(reader, did)).consent.all();
+    return (await foldReserved(instance, reader)).consent.all();
   });
 }
 
@@ -32,10 +28,15 @@ export function grantConsent(
   { from, to }: Omit<ConsentGrant, "id">,
 ): Promise<ConsentGrant> {
   return instance.store.transact(async (writer) => {
-    const { did } = await instance.signer(writer);
-    const { consent } = await foldReserved(writer, did);
+    const { consent } = await foldReserved(instance, writer);
     const known = consent.all().find((grant) => grant.from === from && grant.to === to);
-    return known ?? { id: await recordConsent(instance, writer, { topic: "grant", from, to }), from, to };
+    return (
+      known ?? {
+        id: await emitOwn(instance, writer, RESERVED_THREADS.consent, { topic: "grant", from, to }),
+        from,
+        to,
+      }
+    );
   });
 }
 
@@ -46,14 +47,13 @@ export function grantConsent(
  */
 export function revokeConsent(instance: Instance, name: string): Promise<ConsentGrant> {
   return instance.store.transact(async (writer) => {
-    const { did } = await instance.signer(writer);
-    const grants = (await foldReserved(writer, did)).consent.all();
+    const grants = (await foldReserved(instance, writer)).consent.all();
     const found = grants.filter(({ id }) => name !== "" && id.startsWith(name));
     const hint = "spl consent list shows all";
     if (found.length > 1) throw new SplError("usage", `${name} is the beginning of several IDs`, { hint });
     const [grant] = found;
     if (!grant) throw new SplError("not_found", `there is no grant ${name.slice(0, 300)}`, { hint });
-    await recordConsent(instance, writer, { topic: "revoke", grant: grant.id });
+    await emitOwn(instance, writer, RESERVED_THREADS.consent, { topic: "revoke", grant: grant.id });
     return grant;
   });
 }
@@ -61,7 +61,6 @@ export function revokeConsent(instance: Instance, name: string): Promise<Consent
 /** Namespaces of threads that may cross to other instances, by name; those that were granted only as well. */
 export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
   return instance.store.read(async (reader) => {
-    const { did } = await instance.signer(reader);
     const views = new Map<string, NamespaceView>();
     const viewOf = (namespace: string) => {
       const view = views.get(namespace) ?? { namespace, threads: 0, records: 0, shared_with: [] };
@@ -69,7 +68,7 @@ export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
       return view;
     };
     viewOf(APPROVED_NAMESPACE).shared_with.push("*");
-    for (const { from, to } of (await foldReserved(reader, did)).consent.all())
+    for (const { from, to } of (await foldReserved(instance, reader)).consent.all())
       viewOf(from).shared_with.push(to);
     const reserved = new Set<string>(Object.values(RESERVED_THREADS));
     for await (const rows of reader.threads()) {
@@ -83,17 +82,4 @@ export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
     }
     return [...views.values()].sort((a, b) => (a.namespace < b.namespace ? -1 : 1));
   });
-}
-
-async function recordConsent(instance: Instance, writer: Writer, body: JsonObject): Promise<string> {
-  const { did } = await instance.signer(writer);
-  const emission = {
-    thread: RESERVED_THREADS.consent,
-    act: "LEARN",
-    body: { ...body, at: isoTime(instance.ports.clock()) },
-    data_type: "SCALAR",
-    judged_by: null,
-  } as const;
-  const [emitted] = await emitWith(instance, writer, [emission], { actor: did });
-  return emitted!.id;
 }

@@ -4,10 +4,9 @@ import { type DeviceTerms, readTerms } from "../folds/devices.ts";
 import { foldInput } from "../folds/input.ts";
 import { RESERVED_THREADS } from "../folds/reserved.ts";
 import { MAX_TRIES } from "../pairing/code.ts";
-import type { Emission } from "../record/shape.ts";
 import type { Entry } from "../record/types.ts";
 import type { Account, Pairing, Reader, Token, Writer } from "../store/types.ts";
-import { emitWith } from "./emit.ts";
+import { emitOwn } from "./emit.ts";
 import type { Instance } from "./instance.ts";
 import { foldReserved } from "./reserved.ts";
 import type { Caller } from "./scopes.ts";
@@ -61,7 +60,7 @@ export function revokeDevice(instance: Instance, device: string, caller: Caller)
     if (before.state === "revoked") return before;
     const now = instance.ports.clock();
     const { pairing } = known;
-    await recordDevice(instance, writer, { topic: "device-revoked", device, at: isoTime(now) });
+    await emitOwn(instance, writer, RESERVED_THREADS.devices, { topic: "device-revoked", device });
     if (pairing?.account) await writer.revokeAccount(pairing.account, now);
     else if (pairing) await writer.removePairing(pairing.id);
     await writer.addAudit(now, "device.revoke", { device, account: before.account, by: caller.account });
@@ -82,30 +81,12 @@ export async function closeRevokedDevices(instance: Instance, writer: Writer): P
   }
 }
 
-/** Writes a record on `th_devices` in the instance's own name and returns its id. */
-export async function recordDevice(
-  instance: Instance,
-  writer: Writer,
-  body: Emission["body"],
-): Promise<string> {
-  const { did } = await instance.signer(writer);
-  const thread = RESERVED_THREADS.devices;
-  const [emitted] = await emitWith(
-    instance,
-    writer,
-    [{ thread, act: "LEARN", body, data_type: "SCALAR", judged_by: null }],
-    { actor: did },
-  );
-  return emitted!.id;
-}
-
 /**
  * By name: what the thread says, and in its place what was paired here, even under an identity that the instance had
  * before an import: those tokens are still good.
  */
 export async function knownDevices(instance: Instance, reader: Reader): Promise<Map<string, KnownDevice>> {
-  const { did } = await instance.signer(reader);
-  const { devices } = await foldReserved(reader, did);
+  const { did, devices } = await foldReserved(instance, reader);
   const known = new Map(
     devices.all().map((entry) => [entry.device, { ...entry, pairing: null } as KnownDevice]),
   );

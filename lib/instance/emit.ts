@@ -1,3 +1,4 @@
+import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { MAX_CLOCK_JUMP, MAX_PARENTS } from "../base/limits.ts";
 import { compareAscii } from "../base/text.ts";
@@ -5,7 +6,7 @@ import { nextTurn } from "../base/turn.ts";
 import { signRecord } from "../identity/record_signature.ts";
 import { sealEntry } from "../record/envelope.ts";
 import type { Emission } from "../record/shape.ts";
-import type { Entry } from "../record/types.ts";
+import type { Entry, JsonObject } from "../record/types.ts";
 import type { Writer } from "../store/types.ts";
 import type { Instance, Signer } from "./instance.ts";
 import { requireActive } from "./steward.ts";
@@ -61,6 +62,24 @@ export async function emitWith(
   }
   await batch.flush();
   return results;
+}
+
+/**
+ * Writes a record of the instance itself, said by its own DID, on one of the threads that it steers itself by.
+ * @returns the record's id
+ * @throws SplError superseded
+ */
+export async function emitOwn(
+  instance: Instance,
+  writer: Writer,
+  thread: string,
+  facts: JsonObject,
+): Promise<string> {
+  const { did } = await instance.signer(writer);
+  const body = { ...facts, at: isoTime(instance.ports.clock()) };
+  const emission = { thread, act: "LEARN", body, data_type: "SCALAR", judged_by: null } as const;
+  const [emitted] = await emitWith(instance, writer, [emission], { actor: did });
+  return emitted!.id;
 }
 
 class EmissionBatch {

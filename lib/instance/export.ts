@@ -3,7 +3,7 @@ import { SplError } from "../base/errors.ts";
 import type { AccountLine, BundleSource, Manifest, TokenLine, WrittenBundle } from "../bundle/types.ts";
 import { writeBundle } from "../bundle/write.ts";
 import type { Reader } from "../store/types.ts";
-import { Instance, type Ports, type Signer } from "./instance.ts";
+import { Instance, type Ports } from "./instance.ts";
 import { foldReserved } from "./reserved.ts";
 import { collect } from "./threads.ts";
 import type { ExportOptions } from "./types.ts";
@@ -27,7 +27,7 @@ export async function exportBundle(
   const started = Promise.withResolvers<WrittenBundle>();
   const reading = instance.store
     .read(async (reader) => {
-      const source = await bundleSource(reader, await instance.signer(reader), options);
+      const source = await bundleSource(instance, reader, options);
       started.resolve(await writeBundle(source, options.compression));
       await ended.promise;
     })
@@ -60,8 +60,8 @@ async function audit({ store, ports }: Instance, manifest: Manifest, by: string 
 }
 
 async function bundleSource(
+  instance: Instance,
   reader: Reader,
-  { did, publicKey, key }: Signer,
   { identity, carryTokens }: ExportOptions,
 ): Promise<BundleSource> {
   const bare = identity === "only";
@@ -70,7 +70,8 @@ async function bundleSource(
       hint: "leave out --carry-tokens or --identity-only",
     });
   }
-  const folds = await foldReserved(reader, did);
+  const { did, publicKey, key } = await instance.signer(reader);
+  const folds = await foldReserved(instance, reader);
   const signers = bare ? [] : await collect(reader.signers());
   const accounts = (await reader.accounts()).filter(
     ({ kind, revokedAt }) => kind === "service" && revokedAt === null,

@@ -4,7 +4,7 @@ import { type Pair, POLL_S } from "../folds/pairs.ts";
 import { RESERVED_THREADS } from "../folds/reserved.ts";
 import type { JsonObject } from "../record/types.ts";
 import type { PairRequest, Reader, Writer } from "../store/types.ts";
-import { emitWith } from "./emit.ts";
+import { emitOwn } from "./emit.ts";
 import type { Instance } from "./instance.ts";
 import { foldReserved } from "./reserved.ts";
 
@@ -44,8 +44,7 @@ export async function findPair(instance: Instance, reader: Reader, name: string)
 }
 
 async function pairViews(instance: Instance, reader: Reader): Promise<PairView[]> {
-  const { did } = await instance.signer(reader);
-  const pairs = (await foldReserved(reader, did)).pairs.standing();
+  const pairs = (await foldReserved(instance, reader)).pairs.standing();
   const peers = new Map((await reader.peers()).map((peer) => [peer.did, peer]));
   const asking = (await reader.pairRequests()).map(requestedPair);
   return [...pairs, ...asking].map((pair): PairView => {
@@ -69,30 +68,19 @@ function requestedPair({ id, did, url }: PairRequest): Pair {
 
 /** The pair with this peer that is not revoked, or null. */
 export async function pairWith(instance: Instance, reader: Reader, peer: string): Promise<Pair | null> {
-  const { did } = await instance.signer(reader);
-  const { pairs } = await foldReserved(reader, did);
+  const { pairs } = await foldReserved(instance, reader);
   return pairs.standing().find(({ peer_did }) => peer_did === peer) ?? null;
 }
 
 /** Writes a record on `th_federation_pairs` in the instance's own name and returns its id. */
-export async function recordPair(instance: Instance, writer: Writer, body: JsonObject): Promise<string> {
-  const { did } = await instance.signer(writer);
-  const emission = {
-    thread: RESERVED_THREADS.pairs,
-    act: "LEARN",
-    body: { topic: "pair", ...body, at: isoTime(instance.ports.clock()) },
-    data_type: "SCALAR",
-    judged_by: null,
-  } as const;
-  const [emitted] = await emitWith(instance, writer, [emission], { actor: did });
-  return emitted!.id;
+export function recordPair(instance: Instance, writer: Writer, body: JsonObject): Promise<string> {
+  return emitOwn(instance, writer, RESERVED_THREADS.pairs, { topic: "pair", ...body });
 }
 
 /** Says by record that the peer of a pair lives at another URL now; false where that is known, or the pair gone. */
 export function movePair(instance: Instance, id: string, url: string): Promise<boolean> {
   return instance.store.transact(async (writer) => {
-    const { did } = await instance.signer(writer);
-    const { pairs } = await foldReserved(writer, did);
+    const { pairs } = await foldReserved(instance, writer);
     const pair = pairs.standing().find((each) => each.id === id);
     if (!pair || pair.url === url) return false;
     await recordPair(instance, writer, { pair: id, url });

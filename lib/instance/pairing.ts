@@ -3,10 +3,12 @@ import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
 import { shellWord } from "../base/text.ts";
+import { RESERVED_THREADS } from "../folds/reserved.ts";
 import { codeId, MAX_TRIES, makeCode, PAIRING_MS, readCode } from "../pairing/code.ts";
 import type { Pairing, Reader, Writer } from "../store/types.ts";
 import { addAccount, freeName } from "./accounts.ts";
-import { deviceView, knownDevices, originOf, type PairingState, recordDevice, stateOf } from "./devices.ts";
+import { deviceView, knownDevices, originOf, type PairingState, stateOf } from "./devices.ts";
+import { emitOwn } from "./emit.ts";
 import type { Instance } from "./instance.ts";
 import { type Caller, parseScopes, requireWithin, type Scope } from "./scopes.ts";
 import { mint } from "./tokens.ts";
@@ -71,12 +73,12 @@ export function startPairing(
     await makeWay(instance, writer, device);
     const now = instance.ports.clock();
     const actors = terms.actors.length === 0 ? {} : { actors: terms.actors };
-    const body = { topic: "device", device, scopes: terms.scopes, ...actors, at: isoTime(now) };
+    const body = { topic: "device", device, scopes: terms.scopes, ...actors };
     const code = await freeCode(instance, writer);
     const expiresAt = now + PAIRING_MS;
     await writer.putPairing({
       id: codeId(code),
-      device: await recordDevice(instance, writer, body),
+      device: await emitOwn(instance, writer, RESERVED_THREADS.devices, body),
       secret: secretOf(code),
       tries: 0,
       expiresAt,

@@ -9,8 +9,7 @@ export function listTrust(
   { actor, domain }: { actor?: string | undefined; domain?: string | undefined },
 ): Promise<Trust[]> {
   return instance.store.read(async (reader) => {
-    const { did } = await instance.signer(reader);
-    const { origins } = await foldReserved(reader, did);
+    const { did, origins } = await foldReserved(instance, reader);
     const fold = new TrustFold(did, origins, instance.ports.clock());
     for await (const entries of reader.entries()) {
       for (const entry of entries) fold.add(entry);
