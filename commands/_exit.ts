@@ -71,6 +71,9 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
   boot_timeout: 1,
   hosting_unavailable: 1,
   label_taken: 5,
+  limit_reached: 5,
+  bootstrap_rejected: 1,
+  moved: 3,
   internal: 1,
 };
 

@@ -1,6 +1,6 @@
-import { Router } from "itty-router";
 import { SplError } from "../lib/base/errors.ts";
 import type { AppContext } from "./context.ts";
+import { makeMatcher } from "./match.ts";
 import type { Call, Route } from "./route.ts";
 import { ROUTES } from "./routes/index.ts";
 import { claimedActor, signIn } from "./stages/auth.ts";
@@ -17,7 +17,7 @@ export type App = (request: Request, peer: Peer) => Promise<Response>;
 
 /** Everything the instance answers, as a function: it opens no port. It never throws. */
 export function makeApp(ctx: AppContext): App {
-  const match = makeMatcher(ROUTES);
+  const match = makeMatcher(ROUTES, "GET /openapi.json lists what there is");
   return async (request, direct) => {
     const started = performance.now();
     const peer = clientOf(request, direct);
@@ -94,50 +94,4 @@ async function withoutBodyForHead(request: Request, response: Response): Promise
 /** Only the path: a query may hold what nobody wants in a log. */
 function loggable(request: Request): { method: string; path: string } {
   return { method: request.method, path: URL.parse(request.url)?.pathname ?? "" };
-}
-
-interface Match {
-  route: Route;
-  params: Record<string, string>;
-}
-
-type Matcher = (method: string, url: URL) => Promise<Match>;
-
-/**
- * itty-router finds the path; the rest is ours, since it would leave parameters encoded, take `/x//` for `/x`, and
- * answer a wrong method or HEAD with 404.
- */
-function makeMatcher(routes: readonly Route[]): Matcher {
-  const router = Router();
-  for (const [path, resource] of Map.groupBy(routes, (route) => route.path)) {
-    router.all(path, ({ params }) => ({ resource, params }));
-  }
-  return async (method, { origin, pathname }) => {
-    const tidy = !pathname.includes("//") && (pathname === "/" || !pathname.endsWith("/"));
-    const found = tidy ? await router.fetch({ method, url: origin + pathname }) : undefined;
-    if (!found) {
-      throw new SplError("not_found", `there is nothing at ${pathname.slice(0, 200)}`, {
-        hint: "GET /openapi.json lists what there is",
-      });
-    }
-    return { route: pick(found.resource, method), params: decode(found.params) };
-  };
-}
-
-/** @throws SplError method_not_allowed with the methods that are */
-function pick(resource: Route[], method: string): Route {
-  const route = resource.find((each) => each.method === (method === "HEAD" ? "GET" : method));
-  if (route) return route;
-  const allow = resource
-    .flatMap((each) => (each.method === "GET" ? ["GET", "HEAD"] : [each.method]))
-    .join(", ");
-  throw new SplError("method_not_allowed", `${method} is not possible here`, { detail: { allow } });
-}
-
-function decode(params: Record<string, string>): Record<string, string> {
-  try {
-    return Object.fromEntries(Object.entries(params).map(([name, raw]) => [name, decodeURIComponent(raw)]));
-  } catch {
-    throw new SplError("invalid_request", "the path holds a malformed percent-encoding");
-  }
 }

@@ -61,6 +61,9 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   boot_timeout: 504,
   hosting_unavailable: 503,
   label_taken: 409,
+  limit_reached: 409,
+  bootstrap_rejected: 502,
+  moved: 410,
   internal: 500,
 };
 

@@ -58,6 +58,9 @@ export type ErrorCode =
   | "boot_timeout"
   | "hosting_unavailable"
   | "label_taken"
+  | "limit_reached"
+  | "bootstrap_rejected"
+  | "moved"
   | "internal";
 
 export interface SplErrorOptions {

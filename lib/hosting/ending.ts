@@ -1,0 +1,143 @@
+import { BUNDLE_TYPE, JSON_TYPE, MANIFEST_HEADER } from "../api/media.ts";
+import { fromBase64UrlText, fromUtf8 } from "../base/bytes.ts";
+import { SplError } from "../base/errors.ts";
+import type { Hosting } from "./hosting.ts";
+import { stepFor } from "./machine.ts";
+import { type HostedInstance, REMOVING } from "./registry.ts";
+import { newSecret, secretHash } from "./secrets.ts";
+
+/**
+ * The end of an instance here. Its owner proves to hold everything by naming the `bundle_sha256` of a bundle: the same
+ * state gives the same bundle, so the service makes the manifest once more and compares, while nobody can write.
+ */
+
+/** Of the removal, milliseconds. */
+const END_MS = 120_000;
+/** How long requests that are under way may go on before the end, milliseconds. */
+const QUIET_MS = 30_000;
+
+/** What the end waits for. */
+export interface Quiet {
+  /** Requests that need the machine now. */
+  open(id: string): number;
+  /** Resolves when one of them has ended, or after a while. */
+  changed(): Promise<void>;
+}
+
+/** Which bundle its owner holds; null: none is wanted. */
+export type Proof = string | null;
+
+/**
+ * Removes an instance and its machine; the label is never given again.
+ * @param to `left`: its address says where the identity lives now; `deleted`: it says that it is gone
+ * @throws SplError conflict when the instance is not ready, or has changed since the bundle was taken, and then goes on
+ */
+export async function end(
+  hosting: Hosting,
+  instance: HostedInstance,
+  to: "left" | "deleted",
+  proof: Proof,
+  quiet: Quiet,
+): Promise<void> {
+  const { registry, ports } = hosting;
+  if (!(await registry.move(instance.id, "ready", "ending"))) {
+    throw new SplError("conflict", `the instance is ${instance.state}, not ready`, {
+      hint: "look again in a moment",
+    });
+  }
+  let did: string | null = null;
+  try {
+    const deadline = ports.clock() + QUIET_MS;
+    while (quiet.open(instance.id) > 0 && ports.clock() < deadline) await quiet.changed();
+    if (proof !== null) did = await compare(hosting, instance, proof);
+  } catch (error) {
+    await registry.move(instance.id, "ending", "ready");
+    throw error;
+  }
+  await registry.beginRemoving(instance.id, to, did);
+  await remove(hosting, { ...instance, state: REMOVING[to] });
+}
+
+async function remove({ registry, driver, ports }: Hosting, instance: HostedInstance): Promise<void> {
+  const to = instance.state === REMOVING.left ? "left" : "deleted";
+  await driver.destroy({ machine: instance, handles: instance.handles, signal: ports.deadline(END_MS) });
+  await registry.becomeEnded(instance.id, to, ports.clock());
+  ports.log("ended", { instance: instance.id, label: instance.label, state: to });
+}
+
+/**
+ * After the service was killed in the middle of an end: as long as nothing was removed it is an instance again, since
+ * nobody was told that it is gone; else the removal goes on.
+ */
+export async function resumeEnds(hosting: Hosting): Promise<void> {
+  const { registry } = hosting;
+  for (const { id } of await registry.list({ states: ["ending"] }))
+    await registry.move(id, "ending", "ready");
+  for (const instance of await registry.list({ states: Object.values(REMOVING) }))
+    await remove(hosting, instance);
+}
+
+/** The DID of the bundle that the instance gives now. @throws SplError conflict when it is another bundle */
+async function compare(hosting: Hosting, instance: HostedInstance, proof: string): Promise<string> {
+  const found: string[] = [];
+  await asOwner(hosting, instance, async (ask) => {
+    for (const carry of [false, true]) {
+      const response = await ask(`/v1/export?carry_tokens=${carry}`, { headers: { accept: BUNDLE_TYPE } });
+      await response.body?.cancel();
+      const { bundle_sha256, source_did } = manifestOf(response);
+      found.push(bundle_sha256, source_did);
+    }
+  });
+  const [plain, did, carrying] = found;
+  if (proof === plain || proof === carrying) return did!;
+  throw new SplError("conflict", "the bundle is not what the instance holds now", {
+    hint: "download it again, then repeat this with its bundle_sha256 (spl bundle show FILE)",
+  });
+}
+
+function manifestOf(response: Response): { bundle_sha256: string; source_did: string } {
+  const header = response.headers.get(MANIFEST_HEADER);
+  const text = header === null ? null : fromUtf8(fromBase64UrlText(header) ?? new Uint8Array());
+  if (text === null) throw new SplError("hosting_unavailable", "the instance did not send a manifest");
+  return JSON.parse(text) as { bundle_sha256: string; source_did: string };
+}
+
+type Ask = (path: string, init: RequestInit) => Promise<Response>;
+
+/**
+ * Calls the instance with all rights, by a token that ends with the call. A bootstrap token that its owner has not used
+ * is void afterwards.
+ */
+export async function asOwner<T>(
+  hosting: Hosting,
+  instance: HostedInstance,
+  use: (ask: Ask) => Promise<T>,
+): Promise<T> {
+  const { driver, settings, ports } = hosting;
+  const step = stepFor(hosting, instance, settings.deadlines.boot + settings.deadlines.bootstrap);
+  await driver.wake(step);
+  const bootstrap = await driver.mintBootstrap(step);
+  const address = await driver.address(instance, step.handles);
+  if (address === null) throw new SplError("hosting_unavailable", "the instance does not run");
+  const lasting = `spl_live_hosting_${newSecret(ports.random)}`;
+  const ask = async (token: string, path: string, init: RequestInit): Promise<Response> => {
+    const headers = new Headers({ host: new URL(instance.url).host, ...address.headers });
+    for (const [name, value] of new Headers(init.headers)) headers.set(name, value);
+    headers.set("authorization", `Bearer ${token}`);
+    const response = await ports.fetch(address.origin + path, { ...init, headers, redirect: "manual" });
+    if (response.ok) return response;
+    await response.body?.cancel();
+    throw new SplError("hosting_unavailable", `the instance answers with status ${response.status}`);
+  };
+  const traded = await ask(bootstrap, "/v1/token/trade", {
+    method: "POST",
+    headers: { "content-type": JSON_TYPE },
+    body: JSON.stringify({ token_sha256: secretHash(lasting) }),
+  });
+  const { id } = (await traded.json()) as { id: string };
+  try {
+    return await use((path, init) => ask(lasting, path, init));
+  } finally {
+    await ask(lasting, `/v1/tokens/${id}`, { method: "DELETE" }).catch(() => undefined);
+  }
+}
