@@ -145,6 +145,23 @@ export const COMMANDS: readonly Section[] = [
     },
   },
   {
+    title: "Host instances for others",
+    commands: {
+      host: {
+        summary: "A hosting service and its instances",
+        verbs: {
+          serve: () => import("./host/serve.ts"),
+          list: () => import("./host/list.ts"),
+          show: () => import("./host/show.ts"),
+          sleep: () => import("./host/sleep.ts"),
+          wake: () => import("./host/wake.ts"),
+          delete: () => import("./host/delete.ts"),
+          invite: () => import("./host/invite.ts"),
+        },
+      },
+    },
+  },
+  {
     title: "This program",
     commands: {
       config: {

@@ -5,6 +5,8 @@ import type { Tls } from "./tls.ts";
 
 /** Seconds that a TCP connection may be silent; streams ask for patience. */
 const IDLE_S = 60;
+/** Requests that are still running this long after the stop are cut. */
+const DRAIN_MS = 5000;
 
 const common = {
   // Each route caps its body itself; bundles have no size that could be known here.
@@ -75,4 +77,15 @@ export function listenUnix(app: App, path: string): Bun.Server<undefined> {
   } finally {
     process.umask(umask);
   }
+}
+
+/** Stops accepting at once, lets running requests end, and cuts those that do not once the jobs have ended. */
+export async function drain(server: Bun.Server<undefined>, jobsEnded: Promise<void>): Promise<void> {
+  const drained = server.stop();
+  await jobsEnded;
+  const { promise: overdue, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, DRAIN_MS);
+  await Promise.race([drained, overdue]);
+  clearTimeout(timer);
+  await server.stop(true);
 }

@@ -19,7 +19,7 @@ import { BundleJobs } from "./bundle_jobs.ts";
 import { Changes } from "./changes.ts";
 import type { AppContext } from "./context.ts";
 import { makeSyncs, startPoller } from "./federation.ts";
-import { listenTcp, listenUnix } from "./listen.ts";
+import { drain, listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
 import { PairingWatch } from "./pairing.ts";
 import { Sessions } from "./sessions.ts";
@@ -28,8 +28,6 @@ import { type HostPolicy, isLoopbackName } from "./stages/host.ts";
 import { Pace } from "./stages/pace.ts";
 import { StewardWatch } from "./steward.ts";
 
-/** Requests that are still running this long after the stop are cut. */
-const DRAIN_MS = 5000;
 /** How long a second daemon waits to learn who the first is. */
 const NAME_MS = 2000;
 const POLL_MS = 15;
@@ -258,17 +256,6 @@ function hostPolicy({ host, publicUrl, allowedHosts, allowedOrigins }: Settings)
     names: new Set([host.toLowerCase(), ...own, ...shown.map((url) => url.hostname), ...allowedHosts]),
     origins: new Set([...shown.map((url) => url.origin), ...allowedOrigins]),
   };
-}
-
-/** Stops accepting at once, lets running requests end, and cuts those that do not once the jobs have ended. */
-async function drain(server: Bun.Server<undefined>, jobsEnded: Promise<void>): Promise<void> {
-  const drained = server.stop();
-  await jobsEnded;
-  const { promise: overdue, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, DRAIN_MS);
-  await Promise.race([drained, overdue]);
-  clearTimeout(timer);
-  await server.stop(true);
 }
 
 function urlHost(host: string): string {

@@ -24,6 +24,11 @@ export function defaultHome(env: Record<string, string | undefined>): string {
   return resolve(env.SYNCROPEL_HOME || join(env.HOME || homedir(), ".syncro"));
 }
 
+/** Home of a hosting service: `$SPL_HOST_HOME`, else `~/.syncro-host`, absolute. */
+export function hostHome(env: Record<string, string | undefined>): string {
+  return resolve(env.SPL_HOST_HOME || join(env.HOME || homedir(), ".syncro-host"));
+}
+
 export function homePaths(home: string): HomePaths {
   const run = join(home, "run");
   const logs = join(home, "logs");

@@ -126,6 +126,12 @@ function unreachable({ url, socket, from }: Target, cause: unknown): SplError {
       cause,
     });
   }
+  if (from === "hosting service") {
+    return new SplError("unreachable", `no hosting service is running here (${socket})`, {
+      hint: "start it with spl host serve --domain DOMAIN, or set SPL_HOST_HOME to where it is",
+      cause,
+    });
+  }
   if (socket !== null) {
     return new SplError("unreachable", `no instance is running here (${socket})`, {
       hint: "start it with spl serve --daemon",

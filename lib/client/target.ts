@@ -12,7 +12,7 @@ export interface Address {
   /** Unix socket of this home's daemon: its file permissions are the sign-in. Null for TCP. */
   socket: string | null;
   /** Where the choice came from. */
-  from: "--url" | "SPL_SERVE_URL" | "default_url" | "local daemon";
+  from: "--url" | "SPL_SERVE_URL" | "default_url" | "local daemon" | "hosting service";
 }
 
 /** An address and what is shown there. Over the socket the URL is only a name. */

@@ -26,6 +26,15 @@ export function parseNetworks(texts: readonly string[]): AddressPolicy["networks
   });
 }
 
+/** The policy with the address, or the loopback name, that a URL of the operator's own spells out. */
+export function policyFor(url: string, policy: AddressPolicy): AddressPolicy {
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  if (host === "localhost" || host.endsWith(".localhost")) return { ...policy, loopback: true };
+  if (!ipaddr.isValid(host)) return policy;
+  const address = ipaddr.parse(host);
+  return { ...policy, networks: [...policy.networks, [address, address.toByteArray().length * 8]] };
+}
+
 /**
  * Whether an address may be dialled.
  * @param address textual IPv4 or IPv6

@@ -6,6 +6,7 @@ import {
   readStatement,
   type Statement,
 } from "../identity/statement.ts";
+import { policyFor } from "./addresses.ts";
 import type { FederationContext } from "./context.ts";
 import { exchangeJson } from "./exchange.ts";
 
@@ -24,7 +25,12 @@ export async function askDirectory(
 ): Promise<Statement | null> {
   if (!asks(ctx)) return null;
   const request = { method: "GET" as const, ...(signal && { signal }) };
-  const answer = await exchangeJson(ctx, entryUrl(ctx.directory, did), request, MAX_STATEMENT_BYTES);
+  const answer = await exchangeJson(
+    asWritten(ctx),
+    entryUrl(ctx.directory, did),
+    request,
+    MAX_STATEMENT_BYTES,
+  );
   if (answer === null) return null;
   const statement = readStatement(answer, ctx.instance.ports.clock());
   if (statement.did === did) return statement;
@@ -46,7 +52,12 @@ export async function publish(
     body,
     ...(signal && { signal }),
   };
-  const kept = await exchangeJson(ctx, entryUrl(ctx.directory, statement.did), request, MAX_STATEMENT_BYTES);
+  const kept = await exchangeJson(
+    asWritten(ctx),
+    entryUrl(ctx.directory, statement.did),
+    request,
+    MAX_STATEMENT_BYTES,
+  );
   if (kept === null) {
     throw new SplError("not_found", `there is no directory at ${ctx.directory}`, {
       hint: "mend directory in the home's config.toml; the instance there needs spl serve --directory",
@@ -58,6 +69,11 @@ export async function publish(
 /** Whether there is another instance to ask, and it may be: this one, if it is its own directory, knows what it knows. */
 function asks(ctx: FederationContext): ctx is FederationContext & { directory: string } {
   return ctx.directory !== null && !ctx.isolated && ctx.directory !== ctx.url();
+}
+
+/** The directory's address is the operator's own word: where it names this machine or network, that is meant. */
+function asWritten(ctx: FederationContext & { directory: string }): FederationContext {
+  return { ...ctx, policy: policyFor(ctx.directory, ctx.policy) };
 }
 
 function entryUrl(directory: string, did: string): string {

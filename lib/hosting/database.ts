@@ -24,7 +24,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `CREATE TABLE instances (
       id TEXT PRIMARY KEY, label TEXT NOT NULL, url TEXT NOT NULL, owner TEXT NOT NULL, plan TEXT NOT NULL,
       state TEXT NOT NULL, handles TEXT NOT NULL DEFAULT '{}', links INTEGER NOT NULL DEFAULT 0,
-      failure TEXT, did TEXT, created_at INTEGER NOT NULL, ready_at INTEGER, ended_at INTEGER
+      failure TEXT, did TEXT, taken TEXT, created_at INTEGER NOT NULL, ready_at INTEGER, ended_at INTEGER
     )`,
     "CREATE INDEX instances_owner ON instances (owner)",
     "CREATE INDEX instances_state ON instances (state)",

@@ -1,6 +1,7 @@
 import { BUNDLE_TYPE, JSON_TYPE, MANIFEST_HEADER } from "../api/media.ts";
 import { fromBase64UrlText, fromUtf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
+import { untilEnd } from "./awake.ts";
 import type { Hosting } from "./hosting.ts";
 import { stepFor } from "./machine.ts";
 import { type HostedInstance, REMOVING } from "./registry.ts";
@@ -16,12 +17,10 @@ const END_MS = 120_000;
 /** How long requests that are under way may go on before the end, milliseconds. */
 const QUIET_MS = 30_000;
 
-/** What the end waits for. */
+/** How the end learns that nobody needs the machine any more. */
 export interface Quiet {
-  /** Requests that need the machine now. */
-  open(id: string): number;
-  /** Resolves when one of them has ended, or after a while. */
-  changed(): Promise<void>;
+  /** Resolves when no request is under way, or the signal aborts. */
+  quiet(id: string, signal: AbortSignal): Promise<void>;
 }
 
 /** Which bundle its owner holds; null: none is wanted. */
@@ -47,8 +46,7 @@ export async function end(
   }
   let did: string | null = null;
   try {
-    const deadline = ports.clock() + QUIET_MS;
-    while (quiet.open(instance.id) > 0 && ports.clock() < deadline) await quiet.changed();
+    await quiet.quiet(instance.id, ports.deadline(QUIET_MS));
     if (proof !== null) did = await compare(hosting, instance, proof);
   } catch (error) {
     await registry.move(instance.id, "ending", "ready");
@@ -93,6 +91,26 @@ async function compare(hosting: Hosting, instance: HostedInstance, proof: string
   throw new SplError("conflict", "the bundle is not what the instance holds now", {
     hint: "download it again, then repeat this with its bundle_sha256 (spl bundle show FILE)",
   });
+}
+
+/**
+ * The bundle of the instance as it is now. Once it has been read to its end, it proves that its owner holds it.
+ * @throws SplError hosting_unavailable
+ */
+export async function takeBundle(hosting: Hosting, instance: HostedInstance): Promise<Response> {
+  const begun = Promise.withResolvers<Response>();
+  const sent = Promise.withResolvers<void>();
+  asOwner(hosting, instance, async (ask) => {
+    const response = await ask("/v1/export", { headers: { accept: BUNDLE_TYPE } });
+    const { bundle_sha256 } = manifestOf(response);
+    const whole = new TransformStream<Uint8Array, Uint8Array>({
+      // The last byte has gone out by now; a client that leaves before gets none of this.
+      flush: () => hosting.registry.putTaken(instance.id, bundle_sha256),
+    });
+    begun.resolve(new Response(untilEnd(new Response(response.body!.pipeThrough(whole)), sent.resolve).body));
+    await sent.promise;
+  }).catch(begun.reject);
+  return begun.promise;
 }
 
 function manifestOf(response: Response): { bundle_sha256: string; source_did: string } {

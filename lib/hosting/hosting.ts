@@ -31,6 +31,8 @@ export interface HostingPorts {
   fetch: (url: string, init?: RequestInit) => Promise<Response>;
   /** Aborts after so many milliseconds. */
   deadline: (ms: number) => AbortSignal;
+  /** Aborts when the service begins to stop: what is under way is left as it is, and gone on with at the next start. */
+  stopping: AbortSignal;
   /** Keeps the process alive until it is done; it never rejects. */
   background: (task: Promise<void>) => void;
   log: (event: string, facts?: Record<string, string | number | boolean | null>) => void;

@@ -56,7 +56,7 @@ export class Provisioner {
       if (done.has(phase)) continue;
       await registry.beginPhase(instance.id, phase, ports.clock());
       this.notices.announce(instance.id);
-      const signal = ports.deadline(this.#deadline(phase));
+      const signal = AbortSignal.any([ports.deadline(this.#deadline(phase)), ports.stopping]);
       const step: Step = {
         machine: instance,
         handles,
@@ -70,6 +70,7 @@ export class Provisioner {
       try {
         await this.#phase(phase, step, () => handles);
       } catch (thrown) {
+        if (ports.stopping.aborted) return;
         const error = told(thrown, signal, phase);
         if (error.code === "internal")
           ports.log("provision-error", { instance: instance.id, error: String(error.cause) });

@@ -40,6 +40,8 @@ export interface HostedInstance extends Machine {
   failure: Failure | null;
   /** Its DID when it was made; an import gives it another. */
   did: string | null;
+  /** `bundle_sha256` of the last bundle that its owner has downloaded whole from this service. */
+  taken: string | null;
   /** Unix milliseconds. */
   created_at: number;
   ready_at: number | null;
@@ -234,6 +236,10 @@ export class Registry {
     return (
       (await this.db.run("UPDATE instances SET state = ? WHERE id = ? AND state = ?", to, id, from)) === 1
     );
+  }
+
+  async putTaken(id: string, bundleSha256: string): Promise<void> {
+    await this.db.run("UPDATE instances SET taken = ? WHERE id = ?", bundleSha256, id);
   }
 
   /** From here on there is no way back. @param did of the identity that leaves, as its bundle says */

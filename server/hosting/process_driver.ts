@@ -288,7 +288,7 @@ function isFree(paths: HomePaths): boolean {
 
 /** The service reaches its instances' owners' socket as their owner does: file permissions are the sign-in. */
 function localClient({ socket }: HomePaths): InstanceClient {
-  return new InstanceClient({ url: "http://localhost", socket, token: null, from: "local daemon" });
+  return new InstanceClient({ url: "http://localhost", socket, token: null, from: "hosting service" });
 }
 
 /** @param said on standard error: with `-o json`, a problem document in the last line */

@@ -1,17 +1,24 @@
 import { utf8 } from "../../lib/base/bytes.ts";
-import { sha256 } from "../../lib/base/sha256.ts";
+import { nobleSha256 } from "../../lib/base/sha256.noble.ts";
 import { STYLE } from "./style.ts";
 
 export interface PageParts {
   title: string;
-  /** HTML of the main part; nothing in it comes from a request. */
+  /** HTML of the main part; what comes from elsewhere has been through `escapeHtml`. */
   main: string;
   /** A browser module, as `browserBundle` returns it. */
   script: string;
+  /** Whether it holds a form that the browser itself sends, to where the page is from. */
+  form?: boolean;
+}
+
+/** Text as it may stand between tags and in quoted attributes (HTML, section 13.1). */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
 /** A whole HTML page that loads nothing: style and script stand in it, and no other may run (CSP level 3). */
-export function page({ title, main, script }: PageParts): () => Response {
+export function page({ title, main, script, form = false }: PageParts): () => Response {
   // What would end the element early may only stand in a string, where the escape means the same.
   const code = script.replaceAll("</script", "<\\/script");
   const html = `<!doctype html>
@@ -39,7 +46,7 @@ ${main}
     "connect-src 'self'",
     "img-src data:",
     "base-uri 'none'",
-    "form-action 'none'",
+    `form-action ${form ? "'self'" : "'none'"}`,
     "frame-ancestors 'none'",
   ].join("; ");
   const headers = {
@@ -53,5 +60,5 @@ ${main}
 }
 
 function hashSource(text: string): string {
-  return `'sha256-${sha256.hash(utf8(text)).toBase64()}'`;
+  return `'sha256-${nobleSha256.hash(utf8(text)).toBase64()}'`;
 }

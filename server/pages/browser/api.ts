@@ -10,18 +10,26 @@ export class Refusal extends Error {
   }
 }
 
+export interface CallOptions {
+  method?: "GET" | "POST" | "DELETE";
+  token?: string;
+  json?: unknown;
+  /** With the cookies of where the page is from; an instance has none. */
+  cookies?: boolean;
+}
+
 /** @throws Refusal; status 0 when the instance could not be reached */
-export async function call<T>(path: string, options: { token?: string; json?: unknown } = {}): Promise<T> {
-  const { token, json } = options;
+export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
+  const { token, json, cookies = false } = options;
   const headers: Record<string, string> = { accept: "application/json" };
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
   if (json !== undefined) headers["content-type"] = "application/json";
   let response: Response;
   try {
     response = await fetch(path, {
-      method: json === undefined ? "GET" : "POST",
+      method: options.method ?? (json === undefined ? "GET" : "POST"),
       headers,
-      credentials: "omit",
+      credentials: cookies ? "same-origin" : "omit",
       redirect: "error",
       ...(json !== undefined && { body: JSON.stringify(json) }),
     });

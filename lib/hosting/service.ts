@@ -1,0 +1,66 @@
+import { SplError } from "../base/errors.ts";
+import { Awake } from "./awake.ts";
+import { resumeEnds } from "./ending.ts";
+import type { Hosting } from "./hosting.ts";
+import { stepFor } from "./machine.ts";
+import { Provisioner } from "./provision.ts";
+import type { HostedInstance } from "./registry.ts";
+
+/** A hosting service at work in one process: who is on the way, and who is awake. */
+export class HostingService {
+  readonly provisioner: Provisioner;
+  readonly awake: Awake;
+
+  constructor(readonly hosting: Hosting) {
+    this.provisioner = new Provisioner(hosting);
+    const { clock, log } = hosting.ports;
+    const machines = {
+      wake: (id: string) => this.#wake(id),
+      sleep: (id: string) => this.#sleep(id),
+    };
+    const idleMs = hosting.settings.idleMs ?? Number.POSITIVE_INFINITY;
+    this.awake = new Awake(machines, idleMs, clock, (instance, error) =>
+      log("sleep-failed", { instance, error: String(error) }),
+    );
+  }
+
+  /** Goes on with what a process before this one left unfinished, and watches what it left running. */
+  async resume(): Promise<void> {
+    const { registry, driver } = this.hosting;
+    await resumeEnds(this.hosting);
+    await this.provisioner.resume();
+    for (const instance of await registry.list({ states: ["ready"] })) {
+      if ((await driver.address(instance, instance.handles)) !== null) this.awake.found(instance.id);
+    }
+  }
+
+  /** @throws SplError hosting_unavailable while it is not ready */
+  async #wake(id: string) {
+    const { driver, settings } = this.hosting;
+    const instance = await this.#ready(id);
+    const step = stepFor(this.hosting, instance, settings.deadlines.boot);
+    await driver.wake(step);
+    const address = await driver.address(instance, step.handles);
+    if (address !== null) return address;
+    throw new SplError("hosting_unavailable", "the instance does not start", {
+      hint: "try again in a moment",
+    });
+  }
+
+  async #sleep(id: string): Promise<void> {
+    const { driver, settings } = this.hosting;
+    const instance = await this.hosting.registry.instance(id);
+    // While it is being made or removed, its driver is busy with it.
+    if (instance?.state !== "ready") return;
+    await driver.sleep(stepFor(this.hosting, instance, settings.deadlines.boot));
+    this.hosting.ports.log("asleep", { instance: id });
+  }
+
+  async #ready(id: string): Promise<HostedInstance> {
+    const instance = await this.hosting.registry.instance(id);
+    if (instance?.state === "ready") return instance;
+    throw new SplError("hosting_unavailable", `the instance is ${instance?.state ?? "gone"}`, {
+      hint: "try again in a moment",
+    });
+  }
+}

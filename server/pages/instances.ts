@@ -1,0 +1,26 @@
+import { browserBundle } from "./bundle.ts" with { type: "macro" };
+import { page } from "./page.ts";
+
+/** What an owner has here, and the way out. It holds no data: the session's API gives it. */
+export const instancesPage = page({
+  title: "Your instances",
+  script: browserBundle("server/pages/browser/instances.ts"),
+  main: `<h1>Your instances</h1>
+<noscript><p>This page needs JavaScript.</p></noscript>
+<p id="none" hidden>This browser has none. <a href="/start">Start an instance</a>, or
+<a href="/recover">sign in with your recovery code</a>.</p>
+<div id="list"></div>
+<p id="status" class="status" role="status" aria-live="polite"></p>
+<p class="quiet"><a href="/start">Start an instance</a></p>
+<p><button id="sign-out" type="button" class="plain" hidden>Sign out of this browser</button></p>
+<dialog id="end" aria-labelledby="end-title">
+<form method="dialog">
+<h2 id="end-title"></h2>
+<p id="end-text"></p>
+<label class="choice"><input type="checkbox" id="end-sure"><span id="end-label"></span></label>
+<button id="end-do" type="button" disabled>End it here</button>
+<button type="submit" class="plain">Keep it</button>
+<p id="end-status" class="status" role="status" aria-live="polite"></p>
+</form>
+</dialog>`,
+});
