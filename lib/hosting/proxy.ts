@@ -44,7 +44,9 @@ export async function forward(request: Request, forwarding: Forwarding): Promise
     const { status, statusText } = answer;
     return new Response(answer.body, { status, statusText, headers: answerHeaders(answer, stripCookies) });
   } catch (cause) {
-    const why = request.signal.aborted ? "the client left before its instance answered" : "it does not answer";
+    const why = request.signal.aborted
+      ? "the client left before its instance answered"
+      : "it does not answer";
     throw new SplError("hosting_unavailable", `the instance cannot be reached: ${why}`, {
       hint: "try again in a moment",
       cause,
@@ -63,10 +65,7 @@ function target(request: Request, { address, path }: Forwarding): string {
   throw new SplError("not_found", `there is nothing at ${wanted.slice(0, 200)}`);
 }
 
-function requestHeaders(
-  request: Request,
-  { address, client, publicUrl, stripCookies }: Forwarding,
-): Headers {
+function requestHeaders(request: Request, { address, client, publicUrl, stripCookies }: Forwarding): Headers {
   const headers = endToEnd(request.headers);
   for (const name of [...headers.keys()]) if (FORWARDING.test(name)) headers.delete(name);
   if (stripCookies) headers.delete("cookie");

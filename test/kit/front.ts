@@ -1,5 +1,5 @@
 import { Awake, type Machines } from "../../lib/hosting/awake.ts";
-import { type Forwarding, forward } from "../../lib/hosting/proxy.ts";
+import { forward } from "../../lib/hosting/proxy.ts";
 import type { Address } from "../../lib/hosting/types.ts";
 import { problemResponse } from "../../server/stages/problem.ts";
 
@@ -10,22 +10,20 @@ const KEY = "m";
 export class Front implements AsyncDisposable {
   readonly awake: Awake;
   readonly #server: Bun.Server<undefined>;
-  /** What reached the function that forwards, as Bun spelled it. */
-  readonly urls: string[] = [];
-  path: ((pathname: string) => string) | undefined;
+  /** What is cut off from each path. */
+  #prefix = "";
   publicUrl: string;
   stripCookies = false;
 
-  constructor(machine: Address | Machines, options: { port?: number } = {}) {
+  constructor(machine: Address | Machines) {
     const machines = "origin" in machine ? { wake: async () => machine, sleep: async () => {} } : machine;
     this.awake = new Awake(machines, 1000, Date.now, (_, error) => {
       throw error;
     });
     this.#server = Bun.serve({
       hostname: "127.0.0.1",
-      port: options.port ?? 0,
+      port: 0,
       development: false,
-      idleTimeout: 1,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: async (request, server) => {
         server.timeout(request, 0);
@@ -39,14 +37,13 @@ export class Front implements AsyncDisposable {
     this.publicUrl = this.url;
   }
 
-  /** Serves at `prefix` only, and cuts it off. */
+  /** The machine is reached below `prefix`, which it does not see itself. */
   under(prefix: string): this {
     this.publicUrl = this.url + prefix;
-    this.path = (pathname) => pathname.slice(prefix.length);
+    this.#prefix = prefix;
     return this;
   }
 
-  /** The proxied machine's address as others reach it, without a prefix. */
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -60,20 +57,17 @@ export class Front implements AsyncDisposable {
     return this.awake.open(KEY);
   }
 
-  sweepNow(): Promise<boolean> {
+  /** Puts the machine to sleep unless a request needs it. */
+  sleep(): Promise<boolean> {
     return this.awake.sleep(KEY);
   }
 
   #answer(request: Request, client: string): Promise<Response> {
-    const { publicUrl, stripCookies, path } = this;
-    this.urls.push(request.url);
-    return this.awake.serve(KEY, (address) => {
-      const forwarding: Forwarding = { address, client, publicUrl, stripCookies, fetch };
-      return forward(
-        request,
-        path ? { ...forwarding, path: path(new URL(request.url).pathname) } : forwarding,
-      );
-    });
+    const { publicUrl, stripCookies } = this;
+    const path = new URL(request.url).pathname.slice(this.#prefix.length);
+    return this.awake.serve(KEY, (address) =>
+      forward(request, { address, path, client, publicUrl, stripCookies, fetch }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
