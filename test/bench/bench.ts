@@ -7,8 +7,9 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Box } from "../kit/box.ts";
 import { splBinary } from "../kit/spl.ts";
 import { delivering, syncing } from "./federation.ts";
+import { proxied } from "./hosting.ts";
 
-interface Run {
+export interface Run {
   /** Milliseconds from start to end. */
   ms: number;
   /** Peak resident memory of the process in MB. */
@@ -175,6 +176,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   memory,
   syncing: () => syncing(fillBox),
   delivering,
+  proxy: () => proxied(run, compare),
 };
 const names = process.argv.slice(2);
 for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
