@@ -13,10 +13,11 @@ h3 { margin: 1.5rem 0 0.5rem; font-size: 1rem; line-height: 1.25; }
   padding: 1.25rem; border: 2px dashed var(--quiet); border-radius: 0.5rem; background: var(--back); text-align: center;
 }
 .drop p { margin: 0; }
+.status { margin: 0 0 1rem; }
 .drop button { max-width: 20rem; }
 .over .drop { border-color: var(--act); border-style: solid; }
 #secret { letter-spacing: normal; text-transform: none; font-size: 1rem; }
-section, form { margin-top: 1rem; }
+section, form { margin: 1rem 0; overflow-wrap: anywhere; }
 progress { width: 100%; height: 0.75rem; accent-color: var(--act); }
 .bad { color: var(--wrong); }
 .warning { padding: 0.75rem; border: 1px solid var(--wrong); border-radius: 0.5rem; color: var(--wrong); }
@@ -31,7 +32,7 @@ summary code { flex: 1; }
 details[open] > summary::before { content: "▾"; }
 details li { padding: 0.5rem 0 0.5rem 0.75rem; border-left: 3px solid var(--line); }
 details li + li { margin-top: 0.5rem; }
-details p { margin: 0; overflow-wrap: anywhere; }
+details p { margin: 0; }
 @media (max-width: 30rem) {
   main { padding: 1rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
@@ -40,11 +41,6 @@ details p { margin: 0; overflow-wrap: anywhere; }
   main: `<h1>Verify a bundle</h1>
 <p>What <code>spl export</code> wrote is checked here, from its first byte to its last. It stays in this browser: nothing is uploaded.</p>
 <noscript><p>This page needs JavaScript. In a terminal, use <code>spl verify FILE</code>.</p></noscript>
-<div id="drop" class="drop" hidden>
-<p>Drop a file here: <code>.tar.zst</code>, <code>.tar.gz</code>, <code>.tar</code>, or any of them with <code>.age</code></p>
-<button id="choose" type="button">Choose a file</button>
-<input id="file" type="file" hidden>
-</div>
 <section id="work" hidden aria-labelledby="work-title">
 <h2 id="work-title">Reading</h2>
 <progress id="bar" max="1" value="0" aria-label="Bytes read"></progress>
@@ -63,16 +59,26 @@ details p { margin: 0; overflow-wrap: anywhere; }
 <p id="sentence"></p>
 <p id="advice" class="quiet"></p>
 <p id="warning" class="warning" hidden>This file holds the private key in the clear: whoever has it can act as this instance. Keep it like a password.</p>
-<div id="before" hidden>
+</section>
+<p id="status" class="status" role="status" aria-live="polite"></p>
+<div id="drop" class="drop" hidden>
+<p>Drop a file here: <code>.tar.zst</code>, <code>.tar.gz</code>, <code>.tar</code>, or any of them with <code>.age</code></p>
+<button id="choose" type="button">Choose a file</button>
+<input id="file" type="file" hidden>
+</div>
+<section id="details" hidden aria-label="What the bundle holds">
+<div id="before">
 <h3>Right up to there</h3>
 <ul id="checked"></ul>
 </div>
+<div id="said">
+<h3>The manifest says</h3>
 <dl id="facts"></dl>
-<div id="held" hidden>
+</div>
+<div id="held">
 <h3 id="threads-title">Threads</h3>
 <ul id="threads" aria-labelledby="threads-title"></ul>
 <p id="more" class="quiet"></p>
 </div>
-</section>
-<p id="status" class="status" role="status" aria-live="polite"></p>`,
+</section>`,
 });

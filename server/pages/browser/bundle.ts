@@ -1,11 +1,11 @@
 import { counted, shellWord } from "../../../lib/base/text.ts";
 import { element } from "./element.ts";
 import type { Report, Task } from "./findings.ts";
-import { showFindings } from "./show_findings.ts";
+import { sentence, showFindings } from "./show_findings.ts";
 
 /** Hands a file to the worker that verifies it, on `/bundle`. Only one is read at a time; the next ends the one before. */
 
-type Part = "drop" | "work" | "unlock" | "result";
+type Part = "work" | "unlock" | "result" | "details";
 type End = Extract<Report, { kind: "end" }>;
 
 const picker = element<HTMLInputElement>("file");
@@ -26,7 +26,7 @@ picker.addEventListener("change", () => {
 });
 element("cancel").addEventListener("click", () => {
   stop();
-  show("drop");
+  show();
   tell("Cancelled. Nothing was kept.");
   choose.focus();
 });
@@ -52,7 +52,7 @@ document.addEventListener("drop", (event) => {
   else tell("Drop one file at a time.", true);
 });
 
-if (canRead()) show("drop");
+if (canRead()) element("drop").hidden = false;
 else tell("This browser is too old for this page. In a terminal, use spl verify FILE.", true);
 
 /** What the readers need that came last to browsers, in 2024 and 2025. */
@@ -62,7 +62,7 @@ function canRead(): boolean {
 
 function read(file: File, withSecret: string | null): void {
   stop();
-  show("drop", "work");
+  show("work");
   element("work-title").textContent = `Reading ${file.name}`;
   progress(file, 0, 0);
   tell(`Reading ${file.name}`);
@@ -76,7 +76,7 @@ function read(file: File, withSecret: string | null): void {
   worker.onerror = (event) => {
     event.preventDefault();
     stop();
-    show("drop");
+    show();
     tell(
       "The part of this page that reads bundles did not load or broke. Reload the page and try again.",
       true,
@@ -108,25 +108,21 @@ function end(file: File, report: End, tried: boolean): void {
   if (report.verdict === "locked") {
     locked = file;
     element("command").textContent = `spl verify ${shellWord(file.name)} --decrypt-key key.txt`;
-    show("drop", "unlock");
+    show("unlock");
     secret.setAttribute("aria-invalid", String(tried));
-    tell(tried ? `${sentence(report.message)}` : "", tried);
+    tell(tried ? sentence(report.message) : "", tried);
     secret.focus();
     return;
   }
-  showFindings(file.name, report);
-  show("drop", "result");
+  showFindings(file.name, report, tried);
+  show("result", "details");
   tell("");
   // A screen reader goes on from here.
   element("verdict").focus();
 }
 
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
-}
-
 function show(...parts: Part[]): void {
-  for (const id of ["drop", "work", "unlock", "result"] as const) element(id).hidden = !parts.includes(id);
+  for (const id of ["work", "unlock", "result", "details"] as const) element(id).hidden = !parts.includes(id);
 }
 
 function tell(message: string, wrong = false): void {

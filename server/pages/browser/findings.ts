@@ -17,7 +17,7 @@ export interface Findings {
   facts: [name: string, value: string][];
   /** What was found right, in the order of the file; sentences without a full stop. */
   checked: string[];
-  /** Whether the private key is in it. */
+  /** Whether the private key is in it, as the manifest says. */
   holdsKey: boolean;
   threads: ThreadFinding[];
   moreThreads: number;
@@ -56,7 +56,6 @@ export type Report =
 /** Gathers findings from the events of a reader. */
 export class Gatherer {
   records = 0;
-  #manifest: Manifest | null = null;
   #threads = 0;
   readonly #kept: ThreadFinding[] = [];
   /** The thread that the last group belongs to, kept or not. */
@@ -67,12 +66,11 @@ export class Gatherer {
 
   add(event: BundleEvent): void {
     if (event.kind === "manifest") {
-      this.#manifest = event.manifest;
+      this.#holdsKey = event.manifest.identity !== "none";
       this.#facts.push(...manifestFacts(event.manifest, event.publicKey));
       this.#checked.push("The manifest is signed by the key that its DID names");
     } else if (event.kind === "identity") {
-      this.#holdsKey = event.seed !== null;
-      const key = this.#holdsKey ? ", and so is the private key" : "";
+      const key = event.seed !== null ? ", and so is the private key" : "";
       this.#checked.push(`The DID document and the public key are the manifest's${key}`);
     } else if (event.kind === "signers") {
       this.#facts.push(["Other signers", String(event.signers.length)]);
@@ -106,7 +104,7 @@ export class Gatherer {
     return {
       facts: facts.map(([name, value]) => [name, safeText(value)]),
       checked,
-      holdsKey: this.#holdsKey || this.#manifest?.identity === "included",
+      holdsKey: this.#holdsKey,
       threads: this.#kept,
       moreThreads: this.#threads - this.#kept.length,
     };

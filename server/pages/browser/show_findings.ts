@@ -12,16 +12,23 @@ const WORDS = {
 
 type End = Extract<Report, { kind: "end" }>;
 
-export function showFindings(name: string, { verdict, message, hint, findings }: End): void {
+/** @param encrypted whether the file is */
+export function showFindings(
+  name: string,
+  { verdict, message, hint, findings }: End,
+  encrypted: boolean,
+): void {
   const good = verdict === "verified";
   const title = element("verdict");
   title.textContent = WORDS[verdict as keyof typeof WORDS];
   title.className = good ? "good" : "bad";
   element("sentence").textContent = good ? `${name} is whole, and nothing in it was changed.` : message;
-  element("advice").textContent = good ? "" : `${name}; ${hint}`;
-  element("warning").hidden = !findings.holdsKey;
+  element("advice").textContent = hint === "" ? name : `${name}. ${sentence(hint)}`;
+  element("advice").hidden = good;
+  element("warning").hidden = encrypted || !findings.holdsKey;
   element("before").hidden = good || findings.checked.length === 0;
   element("checked").replaceChildren(...findings.checked.map((line) => made("li", line)));
+  element("said").hidden = findings.facts.length === 0;
   element("facts").replaceChildren(
     ...findings.facts.flatMap(([term, value]) => [made("dt", term), made("dd", value)]),
   );
@@ -29,6 +36,10 @@ export function showFindings(name: string, { verdict, message, hint, findings }:
   element("threads").replaceChildren(...findings.threads.map(threadItem));
   const { moreThreads } = findings;
   element("more").textContent = moreThreads === 0 ? "" : `and ${counted(moreThreads, "thread")} more`;
+}
+
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function threadItem({ thread, records, first }: ThreadFinding): HTMLElement {
