@@ -4,6 +4,7 @@ export const JSON_TYPE = "application/json";
 /** One JSON text per line, LF (github.com/ndjson/ndjson-spec). An empty line is a sign of life. */
 export const NDJSON_TYPE = "application/x-ndjson";
 export const HTML_TYPE = "text/html";
+export const SCRIPT_TYPE = "text/javascript";
 /** A bundle, compressed or not, encrypted or not. */
 export const BUNDLE_TYPE = "application/octet-stream";
 /** RFC 9457. */

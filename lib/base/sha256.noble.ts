@@ -9,3 +9,6 @@ export const nobleSha256: Sha256 = {
     return { update: (bytes) => void hasher.update(bytes), digest: () => hasher.digest() };
   },
 };
+
+/** Stands in for `sha256.ts` in browsers (package.json, `browser`). */
+export { nobleSha256 as sha256 };

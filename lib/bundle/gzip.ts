@@ -1,4 +1,4 @@
-import { crc32 } from "node:zlib";
+import { crc32 } from "../base/crc32.ts";
 import { malformed } from "./malformed.ts";
 import { through } from "./pipeline.ts";
 

@@ -2,7 +2,7 @@ import { fromHex, utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import { MAX_DID_BYTES } from "../base/limits.ts";
 import { certifies } from "../identity/did.ts";
-import { readPublicKey } from "../identity/ed25519.ts";
+import { readPublicKey } from "../identity/public_key.ts";
 import { canonicalText } from "../record/canonical.ts";
 import { parseCanonicalJson } from "../record/json.ts";
 import { isDid } from "../record/shape.ts";

@@ -1,7 +1,8 @@
 import { fromHex } from "../base/bytes.ts";
 import { MAX_BUNDLE_RECORDS, MAX_DID_BYTES } from "../base/limits.ts";
 import { certifies, parseInstanceDid } from "../identity/did.ts";
-import { ed25519, readPublicKey } from "../identity/ed25519.ts";
+import { ed25519 } from "../identity/ed25519.ts";
+import { readPublicKey } from "../identity/public_key.ts";
 import { canonicalBytes } from "../record/canonical.ts";
 import { parseCanonicalJson } from "../record/json.ts";
 import type { JsonObject } from "../record/types.ts";

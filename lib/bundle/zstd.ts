@@ -1,6 +1,7 @@
 import { MAX_FRAME_BYTES } from "../base/limits.ts";
 import { malformed } from "./malformed.ts";
 import { overlapped } from "./pipeline.ts";
+import { decompressFrame } from "./zstd_frame.ts";
 
 /**
  * Zstandard (RFC 8878) as a sequence of independent frames, each of which says its content size. Frames are
@@ -40,7 +41,7 @@ interface Frame {
 }
 
 async function decodeFrame(frame: Frame): Promise<Uint8Array> {
-  const plain = await Bun.zstdDecompress(frame.bytes).catch((error: unknown) => {
+  const plain = await decompressFrame(frame.bytes, frame.contentSize).catch((error: unknown) => {
     throw malformed("zstd", "a frame is damaged", error);
   });
   if (plain.length !== frame.contentSize) throw malformed("zstd", "a frame's content size is wrong");

@@ -4,7 +4,7 @@ import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
 import { isDid } from "../record/shape.ts";
 import type { Json, JsonObject } from "../record/types.ts";
-import { readPublicKey } from "./ed25519.ts";
+import { readPublicKey } from "./public_key.ts";
 
 const INSTANCE = "did:sync:instance:";
 const INSTANCE_TAIL = /^([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)-([0-9a-f]{40})$/;

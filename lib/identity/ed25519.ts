@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { concatBytes, toHex } from "../base/bytes.ts";
-import { SplError } from "../base/errors.ts";
-import { isCanonical, isOnCurve, isSmallOrder } from "./point.ts";
+import { isCanonical, isSmallOrder } from "./point.ts";
+import { SPKI } from "./public_key.ts";
 
 /**
  * Ed25519 (RFC 8032) under one policy, on every verifier alike: S < L, canonical encodings of the public key A and
@@ -15,25 +15,8 @@ export interface Ed25519 {
   verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean;
 }
 
-/**
- * A public key as it may be believed: 32 bytes, canonical, on the curve, not of small order.
- * @throws SplError key_damaged
- */
-export function readPublicKey(bytes: Uint8Array): Uint8Array {
-  if (bytes.length !== 32) throw damaged(`has ${bytes.length} bytes instead of 32`);
-  if (!isCanonical(bytes)) throw damaged("is not in canonical form");
-  if (isSmallOrder(bytes)) throw damaged("is a point of small order, for which anyone can sign");
-  if (!isOnCurve(bytes)) throw damaged("is no point of the curve");
-  return bytes.slice();
-}
-
-function damaged(what: string): SplError {
-  return new SplError("key_damaged", `the Ed25519 public key ${what}`);
-}
-
-/** DER in front of a raw seed (RFC 8410, section 7) and a raw public key (section 4). */
+/** DER in front of a raw seed (RFC 8410, section 7). */
 const PKCS8 = Uint8Array.fromHex("302e020100300506032b657004220420");
-export const SPKI = Uint8Array.fromHex("302a300506032b6570032100");
 
 /** Signers whose keys stay parsed; a bundle or a page of records rarely has more. */
 const CACHED_PUBLIC_KEYS = 1024;
@@ -77,7 +60,7 @@ function parsePublicKey(raw: Uint8Array): KeyObject | null {
   return crypto().createPublicKey({ key: der, format: "der", type: "spki" });
 }
 
-/** By the engine's native code. A seed's bytes must not change once it has signed. */
+/** By Bun's native code; browsers have `ed25519.noble.ts` in its place. A seed's bytes must not change once it has signed. */
 export const ed25519: Ed25519 = {
   publicKey(seed) {
     const der = crypto().createPublicKey(privateKey(seed)).export({ format: "der", type: "spki" });

@@ -2,7 +2,8 @@ import { concatBytes } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { fingerprintOf } from "./did.ts";
-import { ed25519, SPKI } from "./ed25519.ts";
+import { ed25519 } from "./ed25519.ts";
+import { SPKI } from "./public_key.ts";
 
 /** An instance's Ed25519 key. The seed is a getter, so that printing or serialising a key does not show it. */
 export class KeyPair {

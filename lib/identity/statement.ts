@@ -5,8 +5,9 @@ import { compareAscii } from "../base/text.ts";
 import { canonicalText } from "../record/canonical.ts";
 import type { Json, JsonObject } from "../record/types.ts";
 import { certifies } from "./did.ts";
-import { ed25519, readPublicKey } from "./ed25519.ts";
+import { ed25519 } from "./ed25519.ts";
 import type { KeyPair } from "./key.ts";
+import { readPublicKey } from "./public_key.ts";
 
 /**
  * Where an instance lives now, said by itself (spec, section 3). Names are those of the JSON form.

@@ -1,4 +1,5 @@
 import { browserBundle } from "./bundle.ts" with { type: "macro" };
+import { HOSTING_STYLE } from "./hosting_style.ts";
 import { escapeHtml, page } from "./page.ts";
 
 const SCRIPT = browserBundle("server/pages/browser/first_run.ts");
@@ -13,7 +14,13 @@ export type FirstRunState =
 
 /** @param owner id of the instance, for the session of its owner */
 export function firstRunPage(state: FirstRunState): Response {
-  return page({ title: "Your instance", script: SCRIPT, form: true, main: mainOf(state) })();
+  return page({
+    title: "Your instance",
+    script: SCRIPT,
+    style: HOSTING_STYLE,
+    policy: { "form-action": "'self'" },
+    main: mainOf(state),
+  })();
 }
 
 function mainOf(state: FirstRunState): string {

@@ -1,10 +1,12 @@
 import { browserBundle } from "./bundle.ts" with { type: "macro" };
+import { HOSTING_STYLE } from "./hosting_style.ts";
 import { page } from "./page.ts";
 
 /** What an owner has here, and the way out. It holds no data: the session's API gives it. */
 export const instancesPage = page({
   title: "Your instances",
   script: browserBundle("server/pages/browser/instances.ts"),
+  style: HOSTING_STYLE,
   main: `<h1>Your instances</h1>
 <noscript><p>This page needs JavaScript.</p></noscript>
 <p id="none" hidden>This browser has none. <a href="/start">Start an instance</a>, or

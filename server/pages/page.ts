@@ -8,8 +8,10 @@ export interface PageParts {
   main: string;
   /** A browser module, as `browserBundle` returns it. */
   script: string;
-  /** Whether it holds a form that the browser itself sends, to where the page is from. */
-  form?: boolean;
+  /** CSS of this page alone. */
+  style?: string;
+  /** Directives of the page's policy (CSP level 3) that differ from the usual ones. */
+  policy?: Partial<Record<"connect-src" | "worker-src" | "form-action", string>>;
 }
 
 /** Text as it may stand between tags and in quoted attributes (HTML, section 13.1). */
@@ -18,9 +20,10 @@ export function escapeHtml(text: string): string {
 }
 
 /** A whole HTML page that loads nothing: style and script stand in it, and no other may run (CSP level 3). */
-export function page({ title, main, script, form = false }: PageParts): () => Response {
+export function page({ title, main, script, style = "", policy = {} }: PageParts): () => Response {
   // What would end the element early may only stand in a string, where the escape means the same.
   const code = script.replaceAll("</script", "<\\/script");
+  const css = STYLE + style;
   const html = `<!doctype html>
 <html lang="en">
 <head>
@@ -29,7 +32,7 @@ export function page({ title, main, script, form = false }: PageParts): () => Re
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
 <link rel="icon" href="data:,">
-<style>${STYLE}</style>
+<style>${css}</style>
 </head>
 <body>
 <main>
@@ -39,19 +42,22 @@ ${main}
 </body>
 </html>
 `;
-  const policy = [
-    "default-src 'none'",
-    `script-src ${hashSource(code)}`,
-    `style-src ${hashSource(STYLE)}`,
-    "connect-src 'self'",
-    "img-src data:",
-    "base-uri 'none'",
-    `form-action ${form ? "'self'" : "'none'"}`,
-    "frame-ancestors 'none'",
-  ].join("; ");
+  const directives = {
+    "default-src": "'none'",
+    "script-src": hashSource(code),
+    "style-src": hashSource(css),
+    "connect-src": "'self'",
+    "img-src": "data:",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+    ...policy,
+  };
   const headers = {
     "content-type": "text/html; charset=utf-8",
-    "content-security-policy": policy,
+    "content-security-policy": Object.entries(directives)
+      .map((directive) => directive.join(" "))
+      .join("; "),
     "referrer-policy": "no-referrer",
     // For browsers that do not know `frame-ancestors`.
     "x-frame-options": "DENY",

@@ -1,10 +1,12 @@
 import { browserBundle } from "./bundle.ts" with { type: "macro" };
+import { HOSTING_STYLE } from "./hosting_style.ts";
 import { page } from "./page.ts";
 
 /** Signs an owner in with a recovery code. */
 export const recoverPage = page({
   title: "Sign in",
   script: browserBundle("server/pages/browser/recover.ts"),
+  style: HOSTING_STYLE,
   main: `<h1>Sign in</h1>
 <noscript><p>This page needs JavaScript.</p></noscript>
 <form id="form">

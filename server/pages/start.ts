@@ -3,6 +3,7 @@ import { instanceUrl } from "../../lib/hosting/hosting.ts";
 import { MAX_LABEL_LENGTH, MIN_LABEL } from "../../lib/hosting/labels.ts";
 import type { Plan } from "../../lib/hosting/types.ts";
 import { browserBundle } from "./bundle.ts" with { type: "macro" };
+import { HOSTING_STYLE } from "./hosting_style.ts";
 import { escapeHtml, page } from "./page.ts";
 
 const SCRIPT = browserBundle("server/pages/browser/start.ts");
@@ -19,6 +20,7 @@ export function startPage(settings: HostingSettings): () => Response {
   return page({
     title: "Start an instance",
     script: SCRIPT,
+    style: HOSTING_STYLE,
     main: `<h1>Start an instance</h1>
 <p>An instance of <code>spl</code> of your own, on this service. You can take it away at any time, whole: its
 records, its identity, its address.</p>

@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { BUNDLE_TYPE, JSON_TYPE, MANIFEST_HEADER, NDJSON_TYPE } from "../../lib/api/media.ts";
+import {
+  BUNDLE_TYPE,
+  HTML_TYPE,
+  JSON_TYPE,
+  MANIFEST_HEADER,
+  NDJSON_TYPE,
+  SCRIPT_TYPE,
+} from "../../lib/api/media.ts";
 import { toProblem } from "../../lib/api/problem.ts";
 import { ImportEvent, ImportSummary as ImportSummaryShape } from "../../lib/api/schemas.ts";
 import { toBase64Url } from "../../lib/base/bytes.ts";
@@ -79,6 +86,28 @@ export const bundleRoutes: Route[] = [
       // What is refused before this point has its own status; from here on a failure is an event.
       await job.verified;
       return ndjson(call, importEvents(ctx, { ...job, imported }));
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/bundle",
+    summary: "A page that verifies a bundle in the browser, without an upload",
+    scope: null,
+    answers: { 200: { [HTML_TYPE]: null } },
+    async handle() {
+      const { bundlePage } = await import("../pages/bundle_page.ts");
+      return bundlePage();
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/bundle/worker.js",
+    summary: "The script with which that page reads a bundle",
+    scope: null,
+    answers: { 200: { [SCRIPT_TYPE]: null } },
+    async handle() {
+      const { bundleWorker } = await import("../pages/bundle_worker.ts");
+      return bundleWorker();
     },
   }),
 ];

@@ -31,6 +31,8 @@ test("public are health, the document itself, what trades a one-time secret, and
     open.filter((path) => /^\/(?:\.well-known|directory|federation)\//.test(path) === is),
   );
   expect(others!.sort()).toEqual([
+    "/bundle",
+    "/bundle/worker.js",
     "/health",
     "/openapi.json",
     "/pair",

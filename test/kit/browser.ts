@@ -1,3 +1,4 @@
+import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 /** Debian's Chromium, as a person would use it. The test fails where it is missing. */
@@ -41,4 +42,16 @@ export async function freshPage(
     }
   });
   return { page, complaints };
+}
+
+/** What axe-core finds wrong with the page as it is now, one line a rule: none on a page that everyone can use. */
+export async function complaintsOfAxe(page: Page): Promise<string[]> {
+  // Evaluated by the debugger, which no policy of the page hinders.
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate<axe.AxeResults>(
+    "axe.run(document, { resultTypes: ['violations'] })",
+  );
+  return violations.map(
+    ({ id, help, nodes }) => `${id}: ${help} (${nodes.map(({ target }) => target).join(", ")})`,
+  );
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { SplError } from "../../lib/base/errors.ts";
 import { nobleEd25519 } from "../../lib/identity/ed25519.noble.ts";
-import { ed25519, readPublicKey } from "../../lib/identity/ed25519.ts";
+import { ed25519 } from "../../lib/identity/ed25519.ts";
+import { readPublicKey } from "../../lib/identity/public_key.ts";
 import { vectorJson, vectorLines } from "./vectors.ts";
 
 const hex = (text: string) => Uint8Array.fromHex(text);

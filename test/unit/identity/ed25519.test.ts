@@ -3,8 +3,9 @@ import { Point } from "@noble/ed25519";
 import fc from "fast-check";
 import { SplError } from "../../../lib/base/errors.ts";
 import { nobleEd25519 } from "../../../lib/identity/ed25519.noble.ts";
-import { ed25519, readPublicKey } from "../../../lib/identity/ed25519.ts";
+import { ed25519 } from "../../../lib/identity/ed25519.ts";
 import { isCanonical, isOnCurve, isSmallOrder } from "../../../lib/identity/point.ts";
+import { readPublicKey } from "../../../lib/identity/public_key.ts";
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const seed = new Uint8Array(32).fill(3);
