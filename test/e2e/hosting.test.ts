@@ -1,0 +1,176 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Browser, Page } from "playwright-core";
+import { Box } from "../kit/box.ts";
+import { complaintsOfAxe, freshPage, openBrowser, PHONE } from "../kit/browser.ts";
+import { HostingProcess } from "../kit/hosting.ts";
+
+setDefaultTimeout(120_000);
+
+/** From a page to a connected command line, in a real browser, with the compiled program on both ends. */
+
+let hosting: HostingProcess;
+let browser: Browser;
+beforeAll(async () => {
+  [hosting, browser] = await Promise.all([HostingProcess.start(), openBrowser()]);
+});
+afterAll(async () => {
+  await browser.close();
+  await hosting[Symbol.asyncDispose]();
+});
+
+/** A command line on another machine: a home of its own, in which nothing runs. */
+function laptop(url: string): Box {
+  const box = new Box();
+  box.home.env.SPL_SERVE_URL = url;
+  return box;
+}
+
+async function begin(page: Page, label: string): Promise<void> {
+  await page.goto(`${hosting.url}/start`);
+  await page.getByLabel("Label").fill(label);
+  await page.getByText(`✓ ${label} is free.`).waitFor();
+  await page.getByRole("button", { name: "Start it" }).click();
+}
+
+test("the journey: start, phases, first run, three commands, import through the proxy, the same DID", async () => {
+  await using source = await Box.serving();
+  await source.emit(
+    Array.from({ length: 247 }, (_, i) => ({
+      thread: `th_${i % 18}`,
+      act: "DO",
+      body: { text: `note ${i}` },
+    })),
+  );
+  const bundle = source.file("migration.tar.zst");
+  await source.ok("export", "--out", bundle);
+  const before = await source.json<{ instance_did: string; digest: string }>("status");
+
+  const { page, complaints } = await freshPage(browser);
+  await begin(page, "myteam");
+  // Made while the page looks on, it opens its first-run page by itself.
+  await page.waitForURL("**/first-run/*", { timeout: 60_000 });
+  const link = page.url();
+  await page.getByRole("button", { name: "Show the bootstrap token" }).click();
+  const url = (await page.locator("#url").textContent())!;
+  expect(url).toBe(hosting.url.replace("localhost", "myteam.localhost"));
+  const commands = await page.locator("[id^=command-]:not([id$=title])").allTextContents();
+  expect(commands).toHaveLength(3);
+
+  // What the page says is typed as it stands there.
+  await using box = new Box();
+  const exported = /^export SPL_SERVE_URL=(\S+)$/.exec(commands[0]!)![1]!;
+  box.home.env.SPL_SERVE_URL = exported;
+  await box.ok(...commands[1]!.split(" ").slice(1));
+  expect(await box.ok(...commands[2]!.split(" ").slice(1))).toContain("did:sync:instance:myteam-");
+
+  const imported = await box.ok("import", bundle);
+  expect(imported).toContain("records inserted:    247");
+  expect(imported).toContain("identity:            adopted (private key matches incoming bundle)");
+  const after = await box.json<{ instance_did: string; digest: string }>("status");
+  expect({ did: after.instance_did, digest: after.digest }).toEqual({
+    did: before.instance_did,
+    digest: before.digest,
+  });
+
+  // The link says when it was used, and the owner's browser can have another.
+  await page.goto(link);
+  await page.getByRole("heading", { name: "The token was shown" }).waitFor();
+  expect(await page.locator("time").getAttribute("datetime")).toMatch(/^\d{4}-\d\d-\d\dT/);
+  await page.getByRole("button", { name: "Regenerate bootstrap token" }).click();
+  await page.getByRole("button", { name: "Show the bootstrap token" }).click();
+  const second = (await page.locator("#token").textContent())!;
+  await using phone = laptop(exported);
+  await phone.ok("token", "save", second);
+  expect((await phone.json<{ instance_did: string }>("status")).instance_did).toBe(before.instance_did);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+test("a label that is taken, reserved or odd is told while it is typed", async () => {
+  await hosting.visitor().instance("occupied");
+  const { page } = await freshPage(browser);
+  await page.goto(`${hosting.url}/start`);
+  for (const [label, why] of [
+    ["occupied", "it is taken"],
+    ["www", "it is reserved"],
+    ["ab", "it is too short"],
+    ["Team", "it has capital letters"],
+    ["tеam", "U+0435 is no letter of a-z, however it looks"],
+    ["xn--team", "it has two hyphens where internationalised names have them"],
+  ] as const) {
+    await page.getByLabel("Label").fill(label);
+    await page.getByText(`${label} cannot be had: ${why}.`).waitFor();
+  }
+  // Sent all the same, it is refused in words.
+  await page.getByLabel("Label").fill("occupied");
+  await page.keyboard.press("Enter");
+  await page.getByText("The label occupied is taken.").waitFor();
+  await page.context().close();
+});
+
+test("pages have no fault that a screen reader would meet, and fit a phone", async () => {
+  const visitor = hosting.visitor();
+  const provision = await visitor.instance("readable");
+  const [name, value] = visitor.cookie.split("=") as [string, string];
+  for (const options of [{}, PHONE, { colorScheme: "dark" as const }]) {
+    const { page, complaints } = await freshPage(browser, { ...options, bypassCSP: true });
+    await page.context().addCookies([{ name, value, url: hosting.url }]);
+    for (const path of ["/start", "/instances", "/recover", new URL(provision.first_run_url).pathname]) {
+      await page.goto(hosting.url + path);
+      if (path === "/instances") await page.getByRole("heading", { name: "readable" }).waitFor();
+      expect({ path, violations: await complaintsOfAxe(page) }).toEqual({ path, violations: [] });
+      const [wide, room] = await page.evaluate<[number, number]>(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]",
+      );
+      expect({ path, fits: wide <= room }).toEqual({ path, fits: true });
+    }
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  }
+});
+
+test("an owner takes the bundle and leaves; the address says where the identity went", async () => {
+  const { page, complaints } = await freshPage(browser, { acceptDownloads: true });
+  await begin(page, "leaver");
+  await page.waitForURL("**/first-run/*", { timeout: 60_000 });
+  await page.getByRole("button", { name: "Show the bootstrap token" }).click();
+  const url = (await page.locator("#url").textContent())!;
+  await using box = laptop(url);
+  await box.ok("token", "save", (await page.locator("#token").textContent())!);
+  await box.ok("intend", "see the world");
+
+  await page.goto(`${hosting.url}/instances`);
+  // Without a bundle there is no way out by accident.
+  await page.getByRole("button", { name: "Leave…" }).click();
+  await page.getByRole("checkbox").check();
+  await page.getByRole("button", { name: "End it here" }).click();
+  await page.getByText("Nobody has taken a bundle of this instance yet.").waitFor();
+  await page.getByRole("button", { name: "Keep it" }).click();
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("link", { name: "Download the bundle" }).click(),
+  ]);
+  const bundle = box.file("final.tar.zst");
+  await download.saveAs(bundle);
+
+  // At home, with the service's directory: the new home says so there.
+  await using home = new Box();
+  await home.join();
+  await home.stop();
+  const config = `${home.home.env.SYNCROPEL_HOME}/config.toml`;
+  await Bun.write(config, `directory = "${hosting.url}"\n`);
+  await home.join();
+  await home.ok("import", "--force-overwrite", bundle);
+  const { instance_did, url: address } = await home.json<{ instance_did: string; url: string }>("status");
+
+  await page.getByRole("button", { name: "Leave…" }).click();
+  await page.getByRole("checkbox").check();
+  await page.getByRole("button", { name: "End it here" }).click();
+  await page.getByText("left").waitFor();
+  const { status, stderr } = await box.spl(["status"]);
+  expect(status).toBe(3);
+  expect(stderr).toContain(`${instance_did} lives at ${address}`);
+  expect(stderr).toContain(`export SPL_SERVE_URL=${address}`);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
