@@ -68,6 +68,9 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
   file_exists: 5,
   file_unreadable: 1,
   unhealthy: 1,
+  boot_timeout: 1,
+  hosting_unavailable: 1,
+  label_taken: 5,
   internal: 1,
 };
 

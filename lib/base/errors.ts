@@ -55,6 +55,9 @@ export type ErrorCode =
   | "file_exists"
   | "file_unreadable"
   | "unhealthy"
+  | "boot_timeout"
+  | "hosting_unavailable"
+  | "label_taken"
   | "internal";
 
 export interface SplErrorOptions {
