@@ -47,7 +47,8 @@ export class FlyWorld implements AsyncDisposable {
       api,
       regions: ["iad", "lhr"],
       image: "registry.fly.io/spl:1",
-      answerMs: 400,
+      answerMs: 300,
+      waitS: 1,
       ...more,
     };
   }

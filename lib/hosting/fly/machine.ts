@@ -10,8 +10,6 @@ import { dropVolume, ensureVolume, Placement } from "./storage.ts";
 
 /** Seconds. Whoever is killed with a lease holds up the next for so long. */
 const LEASE_S = 30;
-/** Seconds that Fly waits for a state in one request; at most 60. */
-const WAIT_S = 30;
 const LOOK_MS = 1000;
 const HEALTH_MS = 5000;
 
@@ -89,6 +87,7 @@ export async function settle(
   version?: string,
 ): Promise<FlyMachine> {
   const { signal } = target;
+  const { waitS } = api.settings;
   for (let round = 0; ; round++) {
     const machine = await requireMachine(api, target);
     if (machine.state === wanted && (version === undefined || versionOf(machine) === version)) return machine;
@@ -102,9 +101,9 @@ export async function settle(
         if (!(error instanceof Unsure) && ![409, 412].includes(statusOf(error) ?? 0)) throw error;
       });
     }
-    const query = { state: wanted, version: versionOf(machine), timeout: `${WAIT_S}` };
+    const query = { state: wanted, version: versionOf(machine), timeout: `${waitS}` };
     try {
-      await api.once({ method: "GET", path: `${path}/wait`, query, patienceMs: WAIT_S * 1000, signal });
+      await api.once({ method: "GET", path: `${path}/wait`, query, patienceMs: waitS * 1000, signal });
     } catch (error) {
       // 408: not yet.
       await api.pause(error, round, signal);

@@ -19,6 +19,8 @@ export interface FlyOptions {
   api?: string;
   /** Milliseconds that one answer of the API may take. */
   answerMs?: number;
+  /** Seconds that one request waits for a machine's state; at most 60. */
+  waitS?: number;
 }
 
 /** What the driver needs of where it runs. */
@@ -35,7 +37,7 @@ export interface FlyPorts {
 /** Options that have been checked, with their defaults. */
 export type FlySettings = Required<FlyOptions>;
 
-const DEFAULTS = { prefix: "spl-", api: "https://api.machines.dev/v1", answerMs: 30_000 };
+const DEFAULTS = { prefix: "spl-", api: "https://api.machines.dev/v1", answerMs: 30_000, waitS: 30 };
 
 /** @throws SplError usage naming the option, never the token */
 export function readOptions(options: FlyOptions): FlySettings {
