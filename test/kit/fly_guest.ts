@@ -36,7 +36,9 @@ export class FlyGuest {
 
   /** As Fly's check asks, by the machine's address. */
   async isWell(): Promise<boolean> {
-    const answer = await fetch(`http://127.0.0.1:${this.port}/health`).catch(() => null);
+    const answer = await fetch(`http://127.0.0.1:${this.port}/health`, { keepalive: false }).catch(
+      () => null,
+    );
     return answer?.status === 200;
   }
 
@@ -50,6 +52,8 @@ export class FlyGuest {
       headers,
       body: request.body,
       redirect: "manual",
+      // An idle connection would hold up its end.
+      keepalive: false,
     });
   }
 

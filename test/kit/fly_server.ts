@@ -420,13 +420,18 @@ export class FlyServer implements AsyncDisposable {
     this.#guests.delete(id);
   }
 
-  async #shown({ lease: _, ...machine }: ServedMachine): Promise<object> {
+  /** What is not so is left out, as programs in Go often do. */
+  async #shown({ lease: _, cordoned, ...machine }: ServedMachine): Promise<object> {
     const guest = this.#guests.get(machine.id);
     const well = this.#real
       ? ((await guest?.isWell()) ?? false)
       : this.healthy && machine.state === "started";
     const checks = [{ name: "health", status: well ? "passing" : "critical" }];
-    return { ...machine, instance_id: machine.version, host_status: "ok", checks };
+    return {
+      ...machine,
+      ...(cordoned && { cordoned }),
+      ...{ instance_id: machine.version, host_status: "ok", checks },
+    };
   }
 
   /** As Fly's proxy: only a started machine that is not cordoned, under the app's own name. */

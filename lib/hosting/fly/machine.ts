@@ -92,13 +92,15 @@ export async function settle(
     const machine = await requireMachine(api, target);
     if (machine.state === wanted && (version === undefined || versionOf(machine) === version)) return machine;
     const path = pathOf(api, target, machine.id);
-    const nonce = target.handles.lease ? String(target.handles.lease) : undefined;
+    // Of the lease that came with the machine; it may have run out, and then the next round goes without.
+    const nonce = round === 0 && target.handles.lease ? String(target.handles.lease) : undefined;
     if (needsPush(machine.state, wanted, round)) {
       const verb = wanted === "started" ? "start" : "stop";
       await api.once({ method: "POST", path: `${path}/${verb}`, nonce, signal }).catch((error) => {
-        // On its way already, or leased: the wait says what came of it.
         if (isFull(error) && /insufficient|capacity/.test((error as SplError).message)) throw error;
-        if (!(error instanceof Unsure) && ![409, 412].includes(statusOf(error) ?? 0)) throw error;
+        // On its way already, or leased: the wait says what came of it.
+        const soon = nonce !== undefined || [409, 412].includes(statusOf(error) ?? 0);
+        if (!soon && !(error instanceof Unsure)) throw error;
       });
     }
     const query = { state: wanted, version: versionOf(machine), timeout: `${waitS}` };

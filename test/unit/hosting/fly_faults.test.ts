@@ -237,6 +237,18 @@ describe("leases", () => {
     ]);
   });
 
+  test("that came with the machine and have run out are no obstacle, also where it has to be started", async () => {
+    await using world = new FlyWorld();
+    const driver = world.driver();
+    await driver.volume(world.step());
+    await driver.machine(world.step());
+    const [machine] = world.fly.apps.get(APP)!.machines;
+    machine!.state = "stopped";
+    world.now += 60_000;
+    await driver.boot(world.step());
+    expect(machine).toMatchObject({ state: "started", cordoned: false, lease: null });
+  });
+
   test("in the envelope of the live API are read as well", async () => {
     await using world = new FlyWorld();
     world.fly.leaseInEnvelope = true;

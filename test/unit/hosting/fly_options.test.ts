@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { SplError } from "../../../lib/base/errors.ts";
 import { appOf, type FlyOptions, readOptions } from "../../../lib/hosting/fly/options.ts";
 import { MACHINE } from "../../kit/fly_steps.ts";
@@ -15,6 +16,14 @@ test("defaults", () => {
   expect(settings).toMatchObject({ prefix: "spl-", api: "https://api.machines.dev/v1" });
   expect(appOf(settings, MACHINE)).toBe("spl-0123456789abcdef");
   expect(readOptions({ ...GOOD, api: "http://127.0.0.1:1/v1/" }).api).toBe("http://127.0.0.1:1/v1");
+});
+
+test("the driver needs nothing but Web standards", async () => {
+  const entry = join(import.meta.dir, "../../../lib/hosting/fly/driver.ts");
+  const { outputs } = await Bun.build({ entrypoints: [entry], target: "browser", minify: true });
+  const code = await outputs[0]!.text();
+  expect(code).toContain("api.machines.dev");
+  expect(code).not.toMatch(/\bBun\.|\bprocess\.|["']node:/);
 });
 
 const BAD: Partial<FlyOptions>[] = [
