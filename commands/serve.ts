@@ -21,6 +21,11 @@ export const serveArgs = {
     valueHint: "URL",
     description: "where others reach this instance, if not at the address it listens on",
   },
+  allowedHosts: {
+    type: "string",
+    valueHint: "NAMES",
+    description: "names that it answers to as well, as behind a proxy, separated by commas",
+  },
   tlsCert: {
     type: "string",
     valueHint: "FILE",
@@ -172,11 +177,12 @@ function readPort(text: string | undefined): number | undefined {
 
 /** The flags as they were typed, for the process that will serve elsewhere. */
 function flagsOf(args: ServeArgs): string[] {
-  const { host, port, publicUrl, tlsCert, tlsKey, insecureLocalhost, isolated, directory, reclaim, name } =
-    args;
+  const { host, port, publicUrl, allowedHosts, tlsCert, tlsKey, name } = args;
+  const { insecureLocalhost, isolated, directory, reclaim } = args;
   // The daemon does not run in this folder.
   const [cert, key] = [tlsCert, tlsKey].map((path) => path && resolve(path));
-  const values = { host, port, "public-url": publicUrl, "tls-cert": cert, "tls-key": key, name };
+  const names = { "public-url": publicUrl, "allowed-hosts": allowedHosts };
+  const values = { host, port, ...names, "tls-cert": cert, "tls-key": key, name };
   const switches = { "insecure-localhost": insecureLocalhost, isolated, directory, reclaim };
   return [
     ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}=${value}`])),

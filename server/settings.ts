@@ -37,6 +37,8 @@ export interface SettingFlags {
   /** 0 lets the system choose. */
   port?: number | undefined;
   publicUrl?: string | undefined;
+  /** Names separated by commas. */
+  allowedHosts?: string | undefined;
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
   /** Everyone on this machine has all rights, without a token. */
@@ -91,7 +93,10 @@ export function resolveSettings(flags: SettingFlags, path: string): Settings {
         : file.public_url !== undefined
           ? readBaseUrl(file.public_url, `public_url in ${path}`)
           : null,
-    allowedHosts: (file.allowed_hosts ?? []).map((name) => readHostName(name, path)),
+    allowedHosts:
+      flags.allowedHosts !== undefined
+        ? flags.allowedHosts.split(",").map((name) => readHostName(name.trim(), "--allowed-hosts"))
+        : (file.allowed_hosts ?? []).map((name) => readHostName(name, `${path}: allowed_hosts`)),
     allowedOrigins: (file.allowed_origins ?? []).map((origin) => readOrigin(origin, path)),
     tls: resolveTls(flags, file.tls, path),
     directory: file.directory === undefined ? null : readBaseUrl(file.directory, `directory in ${path}`),
@@ -141,10 +146,10 @@ function readToml(path: string): unknown {
   return parseToml(text, path);
 }
 
-function readHostName(text: string, path: string): string {
+function readHostName(text: string, where: string): string {
   const name = text.toLowerCase();
   if (isHostName(name)) return name;
-  throw new SplError("usage", `${path}: allowed_hosts: ${JSON.stringify(text)} is no host name`, {
+  throw new SplError("usage", `${where}: ${JSON.stringify(text)} is no host name`, {
     hint: 'write a name without scheme and port, as "box.lan"',
   });
 }

@@ -15,14 +15,15 @@ import { addToken, describeToken, type MintedToken, mint, type TokenView, tokenH
 const ACCOUNT = "bootstrap";
 
 /**
- * Makes the bootstrap token that a hoster chose. One that is known already, spent or not, stays as it is: a machine
- * that starts again with the same setting opens nothing.
+ * Makes the bootstrap token that a hoster chose; those before it that nobody used are void from now on. One that is
+ * known already, spent or not, stays as it is: a machine that starts again with the same setting opens nothing.
  * @param hash SHA-256 of the token
  */
 export function seedBootstrap(instance: Instance, hash: Uint8Array): Promise<void> {
   return instance.store.transact(async (writer) => {
     if (await writer.token(hash)) return;
     const account = await firstAccount(instance, writer);
+    await voidBootstrap(instance, writer, account);
     await addToken(instance, writer, account, hash, {}, "bootstrap");
   });
 }
@@ -35,9 +36,7 @@ export function mintBootstrap(instance: Instance, caller: Caller): Promise<Minte
   return instance.store.transact(async (writer) => {
     const account = await firstAccount(instance, writer);
     requireWithin(caller, account);
-    const now = instance.ports.clock();
-    for (const { hash, kind } of await writer.tokens(account.name))
-      if (kind === "bootstrap") await writer.revokeToken(hash, now);
+    await voidBootstrap(instance, writer, account);
     return mint(instance, writer, account, { by: caller.account }, "bootstrap");
   });
 }
@@ -77,6 +76,13 @@ export function tradeBootstrap(instance: Instance, bearer: string, lasting: Uint
       "bearer",
     );
   });
+}
+
+/** Makes the bootstrap tokens of the account void. */
+async function voidBootstrap(instance: Instance, writer: Writer, account: Account): Promise<void> {
+  const now = instance.ports.clock();
+  for (const { hash, kind } of await writer.tokens(account.name))
+    if (kind === "bootstrap") await writer.revokeToken(hash, now);
 }
 
 /** The account that bootstrap tokens open. */

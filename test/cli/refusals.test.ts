@@ -246,6 +246,10 @@ describe("wrong usage", () => {
       "serve --public-url box.example.com --daemon",
       "--public-url is no http or https URL; write it like https://myteam.syncropel.com",
     ],
+    [
+      "serve --allowed-hosts a.example,b/c --daemon",
+      '--allowed-hosts: "b/c" is no host name; write a name without scheme and port, as "box.lan"',
+    ],
     ["verify", "FILE is missing; see 'spl verify --help'"],
     ["verify a.tar b.tar", "unexpected argument 'b.tar' for 'spl verify'; see 'spl verify --help'"],
     ["actor register", "ACTOR is missing; see 'spl actor register --help'"],

@@ -140,6 +140,20 @@ test("a bootstrap token lives for an hour, seeded again or not, and another one 
   expect((await trade(app, second, "spl_live_x")).status).toBe(201);
 });
 
+test("a token that the hoster chose anew makes those before it void, also when an old one is named again", async () => {
+  await using app = await TestApp.open();
+  const seed = (token: string) => seedBootstrap(app.ctx.instance, tokenHash(token));
+  await seed("spl_first");
+  const { token: minted } = await app.json<MintedToken>("/v1/bootstrap-tokens", { method: "POST" });
+  await seed("spl_second");
+  await seed("spl_first");
+  for (const token of ["spl_first", minted])
+    expect((await trade(app, token, "spl_live_x")).status).toBe(401);
+  expect((await trade(app, "spl_second", "spl_live_x")).status).toBe(201);
+  await seed("spl_third");
+  expect((await app.call("/v1/tokens", { token: "spl_live_x" })).status).toBe(200);
+});
+
 test("the first account is made over the socket, once, and not after a bootstrap token", async () => {
   await using app = await TestApp.open();
   const json = { bootstrap: true, with_token: true };

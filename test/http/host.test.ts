@@ -63,6 +63,20 @@ describe("the Host header", () => {
     expect(statusOf(await served.raw(rebound))).toBe(403);
   });
 
+  test("names on the command line come before those in the file", async () => {
+    await using served = await Served.start(
+      { allowedHosts: "spl-1.fly.dev, Two.example" },
+      'allowed_hosts = ["box.lan"]\n',
+    );
+    for (const name of ["spl-1.fly.dev", "two.example:443"])
+      expect([name, await called(served, name)]).toEqual([name, 200]);
+    for (const name of ["box.lan", "fly.dev", "a.spl-1.fly.dev"])
+      expect([name, await called(served, name)]).toEqual([name, 403]);
+    expect(Served.start({ allowedHosts: "a.example,https://b.example" })).rejects.toThrow(
+      '--allowed-hosts: "https://b.example" is no host name',
+    );
+  });
+
   test("the socket is for its owner, whatever the name", async () => {
     await using served = await Served.start();
     const asked = await served.unix("/v1/status", { headers: { host: "evil.example" } });

@@ -122,7 +122,7 @@ export function statusOf({ exitCode, signalCode }: Bun.Subprocess): number {
 }
 
 /** The first line, or null when the stream ends before one is complete. */
-async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string | null> {
+export async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string | null> {
   const reader = stream.getReader();
   const decoder = new TextDecoder();
   try {
