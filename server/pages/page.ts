@@ -6,14 +6,19 @@ export interface PageParts {
   title: string;
   /** HTML of the main part; nothing in it comes from a request. */
   main: string;
+  /** HTML that stands before the main part: a header, a navigation. */
+  before?: string;
+  /** Beside the style that every page has. */
+  style?: string;
   /** A browser module, as `browserBundle` returns it. */
   script: string;
 }
 
 /** A whole HTML page that loads nothing: style and script stand in it, and no other may run (CSP level 3). */
-export function page({ title, main, script }: PageParts): () => Response {
+export function page({ title, main, script, before = "", style = "" }: PageParts): () => Response {
   // What would end the element early may only stand in a string, where the escape means the same.
   const code = script.replaceAll("</script", "<\\/script");
+  const css = STYLE + style;
   const html = `<!doctype html>
 <html lang="en">
 <head>
@@ -22,10 +27,11 @@ export function page({ title, main, script }: PageParts): () => Response {
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
 <link rel="icon" href="data:,">
-<style>${STYLE}</style>
+<style>${css}</style>
 </head>
 <body>
-<main>
+${before}
+<main id="main">
 ${main}
 </main>
 <script type="module">${code}</script>
@@ -35,7 +41,7 @@ ${main}
   const policy = [
     "default-src 'none'",
     `script-src ${hashSource(code)}`,
-    `style-src ${hashSource(STYLE)}`,
+    `style-src ${hashSource(css)}`,
     "connect-src 'self'",
     "img-src data:",
     "base-uri 'none'",

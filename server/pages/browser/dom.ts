@@ -1,0 +1,71 @@
+import { safeText } from "../../../lib/base/safe_text.ts";
+
+type Child = Node | string | null;
+
+/** An element of the page's own HTML. */
+export function element<T extends HTMLElement = HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+/**
+ * A new element. Strings become text, never markup, and what could hide or reorder it becomes visible.
+ * @param attributes none of them from a record, except `datetime` and an `href` that was checked
+ */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Record<string, string> = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  fill(made, ...children);
+  return made;
+}
+
+/** Puts these in the place of what an element holds. */
+export function fill(parent: Element, ...children: Child[]): void {
+  parent.replaceChildren(
+    ...children
+      .filter((child) => child !== null)
+      .map((child) => (typeof child === "string" ? safeText(child) : child)),
+  );
+}
+
+export function button(label: string, run: () => void, kind = "plain"): HTMLButtonElement {
+  const made = make("button", { type: "button", class: kind }, label);
+  made.addEventListener("click", run);
+  return made;
+}
+
+/** Names and values, as a description list; without those that are null. */
+export function facts(rows: readonly (readonly [string, Child])[]): HTMLDListElement {
+  const shown = rows.filter(([, value]) => value !== null);
+  return make("dl", {}, ...shown.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+/** A text with a button that copies it, also where a page may not use the clipboard by itself (plain http on a LAN). */
+export function copyable(text: string, what: string, shown = text): HTMLElement {
+  const copy = button(
+    "Copy",
+    async () => {
+      await copyText(text);
+      fill(copy, "Copied");
+      setTimeout(() => fill(copy, "Copy"), 2000);
+    },
+    "plain small",
+  );
+  copy.setAttribute("aria-label", `Copy ${what}`);
+  return make("span", { class: "copyable" }, make("code", {}, shown), copy);
+}
+
+async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const before = document.activeElement;
+  const field = make("textarea", { class: "unseen", "aria-hidden": "true" });
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  if (before instanceof HTMLElement) before.focus();
+}
