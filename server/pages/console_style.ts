@@ -33,9 +33,9 @@ a { color: var(--act); text-underline-offset: 0.15em; overflow-wrap: anywhere; }
 .skip { position: absolute; left: -100vw; top: 0; z-index: 2; padding: 0.75rem 1rem; background: var(--card); }
 .skip:focus { left: 0; }
 .unseen { position: absolute; width: 1px; height: 1px; min-height: 0; margin: -1px; padding: 0; border: 0; overflow: hidden; clip-path: inset(50%); }
-.narrow { max-width: 36rem; }
 .card { padding: 1rem 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: 0.75rem; }
-.card > :last-child { margin-bottom: 0; }
+.card > :last-child, .card > div > :last-child { margin-bottom: 0; }
+.card > div > dl:first-child { margin-top: 0; }
 .card + .card { margin-top: 1rem; }
 .cards, .rows { margin: 0; padding: 0; list-style: none; }
 .cards + p { margin-top: 1rem; }
@@ -61,14 +61,14 @@ h1 ~ #view .meta:first-child, .meta.first { margin: 0 0 0.75rem; }
 .chip.wrong, .wrong { border-color: var(--wrong); color: var(--wrong); }
 dl { gap: 0.375rem 1.25rem; margin: 0.75rem 0 0; }
 dd { unicode-bidi: isolate; min-width: 0; }
-dl + .quiet { margin-top: 1rem; }
+dl + .quiet, dl + button { margin-top: 1rem; }
 .tiles { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.75rem; margin: 0 0 1rem; }
 .tiles > div { padding: 0.75rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 0.75rem; }
 .tiles dd { font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.3; }
 .copyable { display: inline-flex; flex-wrap: wrap; align-items: center; gap: 0.25rem 0.5rem; max-width: 100%; }
 button { width: auto; margin: 0; padding: 0 1.25rem; min-height: 2.75rem; }
 button.small { min-height: 1.75rem; padding: 0 0.5rem; border-color: var(--line); font-size: 0.8125rem; font-weight: 400; }
-.narrow button.main { width: 100%; }
+.card button.main { width: 100%; }
 input.text { font: inherit; letter-spacing: normal; text-transform: none; min-height: 2.75rem; background: var(--card); }
 .note { margin: 0.5rem 0 0.75rem; }
 .filter { margin-bottom: 1rem; max-width: 26rem; }
@@ -86,17 +86,19 @@ summary::-webkit-details-marker { display: none; }
 summary:hover .said { color: var(--act); }
 summary:focus-visible { outline-offset: -3px; }
 .said { display: block; overflow-wrap: anywhere; }
-.act { margin-right: 0.25rem; color: var(--quiet); font: 600 0.75rem/1 ui-monospace, monospace; letter-spacing: 0.04em; }
+.verb { margin-right: 0.25rem; color: var(--quiet); font: 600 0.75rem/1 ui-monospace, monospace; letter-spacing: 0.04em; }
 .inside { padding: 0 1.25rem 1rem; }
 pre {
   margin: 0; padding: 0.75rem 1rem; max-height: 28rem; overflow: auto; background: var(--back); border: 1px solid var(--line);
   border-radius: 0.5rem; font: 0.8125rem/1.5 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
 }
 .each { display: block; }
+.word { display: inline-block; max-width: 100%; }
 @media (max-width: 47.99rem) {
-  .card dl, .inside dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
-  .card dd, .inside dd { margin-bottom: 0.5rem; }
+  .about dl, .inside dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
+  .about dd, .inside dd { margin-bottom: 0.5rem; }
   .card, .rows > li, summary, .inside { padding-left: 1rem; padding-right: 1rem; }
+  header .chip.good { display: none; }
   .tiles > div { padding: 0.5rem 0.75rem; }
   .tiles dd { font-size: 1.25rem; }
 }
@@ -110,7 +112,7 @@ pre {
   nav a:hover { background: var(--card); }
   nav a[aria-current] { background: var(--card); }
   .number { display: inline; }
-  nav[hidden] + main { grid-column: 1 / -1; margin: 0 auto; }
+  nav[hidden] + main { grid-column: 1 / -1; max-width: 40rem; margin: 0 auto; }
   main { padding: 1.5rem 2rem 4rem; }
 }
 `;

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 /** Debian's Chromium, as a person would use it. The test fails where it is missing. */
@@ -41,4 +42,18 @@ export async function freshPage(
     }
   });
   return { page, complaints };
+}
+
+/**
+ * What axe-core finds wrong with a page as it stands, by WCAG 2.2 A and AA and its best practices: each rule with the
+ * elements that break it. Its source is evaluated beside the page's policy, which lets no script of others in.
+ */
+export async function axeViolations(page: Page): Promise<string[]> {
+  await page.evaluate(readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
+  const { violations } = await page.evaluate<{ violations: { id: string; nodes: { target: string[] }[] }[] }>(
+    "axe.run()",
+  );
+  return violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`,
+  );
 }

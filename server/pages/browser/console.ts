@@ -159,8 +159,7 @@ function decoded(text: string): string {
 }
 
 async function refresh(view: View): Promise<void> {
-  const session = desk?.session;
-  if (!session) return;
+  if (desk === null) return;
   const problem = element("problem");
   try {
     await view.refresh();
@@ -168,8 +167,8 @@ async function refresh(view: View): Promise<void> {
   } catch (error) {
     if (current?.view !== view) return;
     if (error instanceof Refusal && error.status === 401) return signOut(ENDED);
-    if (error instanceof Refusal && error.status === 403 && !may(session, view.scope)) {
-      return fill(element("view"), ...refused(session, view.scope));
+    if (error instanceof Refusal && error.status === 403 && !may(desk.session, view.scope)) {
+      return fill(element("view"), ...refused(desk, view.scope));
     }
     fill(problem, error instanceof Error ? error.message : String(error));
     problem.hidden = false;

@@ -44,18 +44,30 @@ export function facts(rows: readonly (readonly [string, Child])[]): HTMLDListEle
 }
 
 /** A text with a button that copies it, also where a page may not use the clipboard by itself (plain http on a LAN). */
-export function copyable(text: string, what: string, shown = text): HTMLElement {
-  const copy = button(
-    "Copy",
-    async () => {
-      await copyText(text);
-      fill(copy, "Copied");
-      setTimeout(() => fill(copy, "Copy"), 2000);
-    },
-    "plain small",
-  );
+export function copyable(text: string, what: string, shown: Child = text): HTMLElement {
+  const copy = button("Copy", run, "plain small");
+  async function run() {
+    await copyText(text);
+    fill(copy, "Copied");
+    setTimeout(() => fill(copy, "Copy"), 2000);
+  }
   copy.setAttribute("aria-label", `Copy ${what}`);
   return make("span", { class: "copyable" }, make("code", {}, shown), copy);
+}
+
+/** A command line that wraps between its words only: not behind the dashes of an option. */
+export function command(line: string): HTMLElement {
+  return make("code", {}, ...words(line));
+}
+
+export function copyableCommand(line: string): HTMLElement {
+  return copyable(line, "the command", make("span", {}, ...words(line)));
+}
+
+function words(line: string): Child[] {
+  return line
+    .split(" ")
+    .flatMap((word, at) => [at === 0 ? null : " ", make("span", { class: "word" }, word)]);
 }
 
 async function copyText(text: string): Promise<void> {

@@ -1,7 +1,7 @@
 import type { AuditEvent, Page } from "../../../../lib/api/wire.ts";
 import { facts, fill, make } from "../dom.ts";
 import type { Desk, View } from "./desk.ts";
-import { chip, count, empty, moment, shortDid, shortId } from "./words.ts";
+import { chip, empty, moment, number, shortDid, shortId } from "./words.ts";
 
 const DAYS = 90;
 const MOST = 50;
@@ -46,8 +46,8 @@ function card({ at, event, detail }: AuditEvent): HTMLElement {
     { class: "card" },
     make("p", { class: "meta first" }, chip(event === "export" ? "exported" : "imported"), moment(at)),
     facts([
-      ["Records", typeof records === "number" ? count(records, "record") : null],
-      ["Inserted", typeof inserted === "number" ? count(inserted, "record") : null],
+      ["Records", typeof records === "number" ? number(records) : null],
+      ["Inserted", typeof inserted === "number" ? number(inserted) : null],
       ["From", typeof source_did === "string" ? shortDid(source_did) : null],
       ["Identity", typeof identity === "string" ? identity : null],
       ["By", typeof by === "string" ? by : null],

@@ -101,7 +101,7 @@ export class Listing<T> {
       this.#merge(items, end);
       this.#end(from, next);
       this.desk.tell(this.#count.textContent);
-      if (next === null) this.#count.focus();
+      if (this.whole) this.#count.focus();
     } catch (error) {
       this.desk.tell(error instanceof Error ? error.message : String(error));
     }
@@ -142,8 +142,11 @@ export class Listing<T> {
   }
 
   #end(last: string | null, next: string | null): void {
-    [this.#last, this.#next, this.#begun] = [last, next, true];
-    this.#more.hidden = next === null;
+    // A page that is full names the next one, also where nothing is behind it.
+    const atEnd = next !== null && this.size >= (this.options.total() ?? Number.POSITIVE_INFINITY);
+    [this.#last, this.#next] = atEnd ? [next, null] : [last, next];
+    this.#begun = true;
+    this.#more.hidden = this.whole;
     this.options.empty.hidden = this.size > 0;
     this.#tellCount();
   }

@@ -14,7 +14,7 @@ export function overview(desk: Desk): View {
       "div",
       {},
       tiles,
-      make("section", { class: "card", "aria-label": "This instance" }, about),
+      make("section", { class: "card about", "aria-label": "This instance" }, about),
       browser(desk),
     ),
     async refresh() {

@@ -37,7 +37,13 @@ export function recordRow(facts: () => RecordFacts): Row<Envelope> {
 function line({ id, signer, record }: Envelope, { self, forked }: RecordFacts): Node[] {
   const { act, actor, clock, body } = record;
   return [
-    make("span", { class: "said" }, make("span", { class: "act" }, act), " ", make("bdi", {}, preview(body))),
+    make(
+      "span",
+      { class: "said" },
+      make("span", { class: "verb" }, act),
+      " ",
+      make("bdi", {}, preview(body)),
+    ),
     make(
       "span",
       { class: "meta" },

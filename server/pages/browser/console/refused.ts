@@ -1,8 +1,8 @@
-import { copyable, make } from "../dom.ts";
-import { pairCommand, type Session } from "./desk.ts";
+import { button, copyableCommand, make } from "../dom.ts";
+import { type Desk, pairCommand } from "./desk.ts";
 
 /** What stands in the place of a view that this browser may not see. */
-export function refused({ scopes }: Session, scope: string): HTMLElement[] {
+export function refused({ session: { scopes }, signOut }: Desk, scope: string): HTMLElement[] {
   const grains = scopes.flatMap((each) => /^thread:(th_[\w-]+):read$/.exec(each)?.[1] ?? []);
   const wanted = scope === "admin" ? [scope] : [...scopes, scope];
   return [
@@ -18,8 +18,9 @@ export function refused({ scopes }: Session, scope: string): HTMLElement[] {
         make("code", {}, scopes.join(" ")),
         ".",
       ),
-      make("p", {}, "To let it see more, sign out, and pair it again with a code made by:"),
-      make("p", {}, copyable(pairCommand(wanted), "the command")),
+      make("p", {}, "To let it see more, sign out and pair it again, with a code made by:"),
+      make("p", {}, copyableCommand(pairCommand(wanted))),
+      button("Sign out", signOut),
     ),
     ...(grains.length === 0
       ? []

@@ -1,7 +1,7 @@
 import type { Health, Token } from "../../../../lib/api/wire.ts";
 import { call, Refusal } from "../api.ts";
 import { saveCredential } from "../credential.ts";
-import { button, copyable, fill, make } from "../dom.ts";
+import { button, command, copyableCommand, fill, make } from "../dom.ts";
 import { redeem } from "../redeem.ts";
 import { here, pairCommand } from "./desk.ts";
 
@@ -11,7 +11,7 @@ import { here, pairCommand } from "./desk.ts";
  * @param onIn called when a credential is kept
  */
 export function signIn(why: string | null, onIn: () => void): HTMLElement {
-  const whole = make("div", { class: "narrow" });
+  const whole = make("div");
   const paired = ({ phrase, device }: { phrase: string; device: string }) => {
     const title = make("h2", { tabindex: "-1", class: "good" }, "✓ Paired");
     fill(
@@ -35,17 +35,13 @@ export function signIn(why: string | null, onIn: () => void): HTMLElement {
   fill(
     whole,
     why === null ? null : make("p", { class: "notice", role: "alert" }, why),
-    make(
-      "p",
-      {},
-      "The console shows what this instance holds to a browser that was let in. Of this page alone, nobody learns anything.",
-    ),
+    make("p", {}, "The console shows what this instance holds, to browsers that were let in."),
     make(
       "section",
       { class: "card", "aria-labelledby": "code-title" },
       make("h2", { id: "code-title" }, "Pair this browser"),
       make("p", {}, "On a machine where ", make("code", {}, "spl"), " works, type:"),
-      make("p", {}, copyable(pairCommand(["records:read"]), "the command")),
+      make("p", {}, copyableCommand(pairCommand(["records:read"]))),
       make(
         "p",
         { class: "quiet" },
@@ -79,7 +75,7 @@ export function signIn(why: string | null, onIn: () => void): HTMLElement {
         id: "token",
         label: "Token",
         note: "It stays in this browser until you sign out. To make one: ",
-        more: make("code", {}, "spl token create console --scopes records:read"),
+        more: command("spl token create console --scopes records:read"),
         input: { class: "text", maxlength: "512", placeholder: "spl_…", type: "password" },
         action: "Keep this token",
         async submit(typed) {

@@ -1,5 +1,5 @@
 import { counted } from "../../../../lib/base/text.ts";
-import { make } from "../dom.ts";
+import { command, make } from "../dom.ts";
 
 const NUMBER = new Intl.NumberFormat("en");
 
@@ -52,7 +52,7 @@ export function outside(url: string): HTMLElement {
   return make("a", { href: url, rel: "noreferrer noopener" }, url);
 }
 
-/** A command to type, to copy. */
-export function empty(text: string, command: string | null = null): HTMLElement {
-  return make("p", { class: "empty" }, text, command === null ? null : make("code", {}, command));
+/** What stands where there is nothing yet, with the command that changes that. */
+export function empty(text: string, typed: string | null = null): HTMLElement {
+  return make("p", { class: "empty" }, text, typed === null ? null : command(typed));
 }
