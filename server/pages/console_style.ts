@@ -6,6 +6,7 @@ header {
   padding: 0.25rem 1rem; background: var(--card); border-bottom: 1px solid var(--line);
 }
 header p { margin: 0; }
+header p:empty { display: none; }
 .brand { font-weight: 700; font-size: 1.125rem; }
 .who { min-width: 0; }
 .live { display: flex; align-items: center; gap: 0.5rem; margin-left: auto; color: var(--quiet); font-size: 0.875rem; }
@@ -29,7 +30,6 @@ h1:focus { outline: none; }
 h2 { font-size: 1.0625rem; }
 h2.over { margin: 1.75rem 0 0.75rem; }
 h2.name { overflow-wrap: anywhere; font-size: 1rem; }
-a { color: var(--act); text-underline-offset: 0.15em; overflow-wrap: anywhere; }
 .skip { position: absolute; left: -100vw; top: 0; z-index: 2; padding: 0.75rem 1rem; background: var(--card); }
 .skip:focus { left: 0; }
 .unseen { position: absolute; width: 1px; height: 1px; min-height: 0; margin: -1px; padding: 0; border: 0; overflow: hidden; clip-path: inset(50%); }
@@ -98,7 +98,8 @@ pre {
   .about dl, .inside dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
   .about dd, .inside dd { margin-bottom: 0.5rem; }
   .card, .rows > li, summary, .inside { padding-left: 1rem; padding-right: 1rem; }
-  header .chip.good { display: none; }
+  header { column-gap: 0.5rem; }
+  header p:has(.chip.good) { display: none; }
   .tiles > div { padding: 0.5rem 0.75rem; }
   .tiles dd { font-size: 1.25rem; }
 }

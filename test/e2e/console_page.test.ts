@@ -144,7 +144,7 @@ test("a token can be pasted and is forgotten when one signs out; what is none is
     await page.getByRole("button", { name: "Sign out" }).click();
     await heading(page, "Sign in");
     expect(await stored(page)).toBeNull();
-    expect(await page.textContent("body")).not.toContain("Records");
+    expect(await page.textContent("main")).not.toContain("Records");
   });
 });
 
@@ -262,15 +262,15 @@ test("a device that is revoked is signed out at once", async () => {
   const { page } = await freshPage(browser);
   await page.goto(link);
   await page.getByRole("button", { name: "Pair this browser" }).click();
-  await page.getByRole("heading", { name: "Paired" }).waitFor();
   // Both pages share the sign-in.
-  await page.goto(`${url}/#/threads`);
+  await page.getByRole("link", { name: "Open the console" }).click();
+  await page.getByRole("link", { name: "Threads" }).click();
   await live(page);
   await host.ok("device", "revoke", "browser-lost");
   await heading(page, "Sign in");
   await page.getByText("The sign-in of this browser has ended").waitFor();
   expect(await stored(page)).toBeNull();
-  expect(await page.textContent("body")).not.toContain("goal number");
+  expect(await page.textContent("main")).not.toContain("goal number");
   await page.context().close();
 });
 
@@ -346,6 +346,8 @@ test("an address that leads nowhere says so", async () => {
     `#/threads/${encodeURIComponent("th_none/../../x")}`,
     async (page) => {
       await page.getByRole("alert").getByText("There is no thread th_none/../../x.").waitFor();
+      await live(page);
+      expect(await page.getByRole("alert").count()).toBe(1);
       await page.getByRole("link", { name: "Threads" }).first().click();
       await page.getByText("goal number 0").first().waitFor();
       expect(await page.getByRole("alert").count()).toBe(0);

@@ -13,7 +13,7 @@ import { thread } from "./console/thread.ts";
 import { threads } from "./console/threads.ts";
 import { chip, moment, number, outside, shortDid } from "./console/words.ts";
 import { forgetCredential, loadCredential, onCredentialChange } from "./credential.ts";
-import { copyable, element, fill, make } from "./dom.ts";
+import { copyable, element, fill, make, refill } from "./dom.ts";
 
 /**
  * The console: shows what the token of this browser may read, at the address behind `#`, and keeps it up to date. It
@@ -120,7 +120,7 @@ function showUnreachable(error: unknown): void {
 
 /** Nothing is shown that a sign-in brought. */
 function quiet(): void {
-  for (const id of ["nav", "live", "banner"]) element(id).hidden = true;
+  for (const id of ["nav", "live", "banner", "problem"]) element(id).hidden = true;
   for (const id of ["threads-count", "state"]) fill(element(id));
 }
 
@@ -138,6 +138,7 @@ async function navigate(move: boolean): Promise<void> {
   showHeading(view.heading, false);
   fill(element("view"), view.body);
   fill(element("told"));
+  element("problem").hidden = true;
   element("main").setAttribute("aria-busy", "true");
   await shown.refresher.run();
   if (current !== shown) return;
@@ -188,8 +189,8 @@ function onStanding(standing: Standing): void {
 }
 
 function showIdentity(did: string, state: Standing["state"] | null): void {
-  fill(element("who"), copyable(did, "the instance's DID", shortDid(did)));
-  fill(element("state"), state === null ? null : chip(state, state === "active" ? "good" : "wrong"));
+  refill(element("who"), copyable(did, "the instance's DID", shortDid(did)));
+  refill(element("state"), state === null ? null : chip(state, state === "active" ? "good" : "wrong"));
 }
 
 function showLiveness(liveness: Liveness): void {
@@ -206,7 +207,7 @@ function showBanner({ state, moved_to, since }: Standing): void {
   if (state === "active") return;
   const when = since === null ? null : moment(since);
   if (state === "revoked") {
-    fill(
+    refill(
       banner,
       "This identity was revoked ",
       when,
@@ -214,7 +215,7 @@ function showBanner({ state, moved_to, since }: Standing): void {
     );
     return;
   }
-  fill(
+  refill(
     banner,
     "This identity has moved ",
     when,
@@ -229,6 +230,5 @@ function showHeading(text: string, move: boolean): void {
   const heading = element("heading");
   if (heading.textContent !== text) fill(heading, text);
   document.title = `${heading.textContent} · spl`;
-  element("problem").hidden = true;
   if (move) heading.focus();
 }

@@ -31,6 +31,20 @@ export function fill(parent: Element, ...children: Child[]): void {
   );
 }
 
+/** `fill` for what is shown anew: nothing happens to what is the same, and the focus stays where it is. */
+export function refill(parent: Element, ...children: Child[]): void {
+  const next = parent.cloneNode(false) as Element;
+  fill(next, ...children);
+  if (next.isEqualNode(parent)) return;
+  const at = focusable(parent).indexOf(document.activeElement as HTMLElement);
+  parent.replaceChildren(...next.childNodes);
+  focusable(parent)[at]?.focus();
+}
+
+function focusable(parent: Element): HTMLElement[] {
+  return [...parent.querySelectorAll<HTMLElement>("a, button")];
+}
+
 export function button(label: string, run: () => void, kind = "plain"): HTMLButtonElement {
   const made = make("button", { type: "button", class: kind }, label);
   made.addEventListener("click", run);

@@ -1,5 +1,5 @@
 import type { AuditEvent, Page } from "../../../../lib/api/wire.ts";
-import { facts, fill, make } from "../dom.ts";
+import { facts, make, refill } from "../dom.ts";
 import type { Desk, View } from "./desk.ts";
 import { chip, empty, moment, number, shortDid, shortId } from "./words.ts";
 
@@ -26,7 +26,7 @@ export function backups(desk: Desk): View {
         moved.push(...page.items.filter(({ event }) => event === "export" || event === "import"));
         after = page.next;
       }
-      fill(
+      refill(
         list,
         moved.length === 0
           ? empty(

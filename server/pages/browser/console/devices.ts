@@ -1,5 +1,5 @@
 import type { Device } from "../../../../lib/api/wire.ts";
-import { facts, fill, make } from "../dom.ts";
+import { facts, make, refill } from "../dom.ts";
 import type { Desk, View } from "./desk.ts";
 import { chip, empty, moment } from "./words.ts";
 
@@ -14,7 +14,7 @@ export function devices(desk: Desk): View {
     body: list,
     async refresh() {
       const all = await desk.get<Device[]>("v1/devices");
-      fill(
+      refill(
         list,
         all.length === 0
           ? empty("No device was paired. This makes a code for one: ", 'spl pair --device "iPhone"')

@@ -1,5 +1,5 @@
 import type { Status } from "../../../../lib/api/wire.ts";
-import { button, copyable, facts, fill, make } from "../dom.ts";
+import { button, copyable, facts, make, refill } from "../dom.ts";
 import type { Desk, View } from "./desk.ts";
 import { chip, duration, number } from "./words.ts";
 
@@ -19,13 +19,13 @@ export function overview(desk: Desk): View {
     ),
     async refresh() {
       const status = await desk.get<Status>("v1/status");
-      fill(
+      refill(
         tiles,
         tile("Records", status.records),
         tile("Threads", status.threads),
         tile("Forks", status.forks),
       );
-      fill(
+      refill(
         about,
         facts([
           ["Instance", copyable(status.instance_did, "the instance's DID")],

@@ -1,5 +1,5 @@
 import type { Consent, Pair } from "../../../../lib/api/wire.ts";
-import { facts, fill, make } from "../dom.ts";
+import { facts, make, refill } from "../dom.ts";
 import type { Desk, View } from "./desk.ts";
 import { chip, count, duration, empty, moment, outside } from "./words.ts";
 
@@ -16,13 +16,13 @@ export function pairs(desk: Desk): View {
         desk.get<Pair[]>("v1/federation/pairs"),
         desk.get<Consent[]>("v1/consent"),
       ]);
-      fill(
+      refill(
         list,
         paired.length === 0
           ? empty("No pair yet. This asks another instance to be one: ", "spl federation pair URL")
           : make("ul", { class: "cards" }, ...paired.map(pairCard)),
       );
-      fill(
+      refill(
         grants,
         consent.length === 0
           ? empty(

@@ -1,5 +1,5 @@
 import type { Envelope, ThreadDetail } from "../../../../lib/api/wire.ts";
-import { copyable, facts, fill, make } from "../dom.ts";
+import { copyable, facts, make, refill } from "../dom.ts";
 import type { Desk, View } from "./desk.ts";
 import { Listing } from "./listing.ts";
 import { recordRow } from "./record.ts";
@@ -41,8 +41,8 @@ export function thread(desk: Desk, id: string): View {
       detail = await desk.get<ThreadDetail>(path);
       view.heading = nameOf(detail);
       forked = new Set(detail.forked.flatMap(({ ids }) => ids));
-      fill(meta, ...metaOf(detail));
-      fill(
+      refill(meta, ...metaOf(detail));
+      refill(
         about,
         facts([
           ["Thread", copyable(detail.thread, "the thread's id")],
