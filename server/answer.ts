@@ -1,4 +1,4 @@
-import { JSON_TYPE, NDJSON_TYPE } from "../lib/api/media.ts";
+import { EVENTS_TYPE, JSON_TYPE, NDJSON_TYPE } from "../lib/api/media.ts";
 import type { Page } from "../lib/api/wire.ts";
 import { utf8 } from "../lib/base/bytes.ts";
 import type { Call } from "./route.ts";
@@ -55,6 +55,11 @@ export function streamed(
 /** @param parts one or more whole lines each, with their line feeds */
 export function ndjson(call: Pick<Call, "ctx" | "grant">, parts: AsyncIterable<string>): Response {
   return streamed(call, encoded(parts), { "content-type": NDJSON_TYPE });
+}
+
+/** @param parts one or more whole events or comments each, with the empty line behind them */
+export function eventStream(call: Pick<Call, "ctx" | "grant">, parts: AsyncIterable<string>): Response {
+  return streamed(call, encoded(parts), { "content-type": EVENTS_TYPE });
 }
 
 /**

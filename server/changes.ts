@@ -17,13 +17,22 @@ export class Changes {
 }
 
 /** Resolves at a change, when a sign of life is due, or when the stream has to end. */
-export async function changeOrHeartbeat(changed: Promise<void>, signal: AbortSignal): Promise<void> {
+export function changeOrHeartbeat(changed: Promise<void>, signal: AbortSignal): Promise<void> {
+  return wait(HEARTBEAT_MS, signal, [changed]);
+}
+
+/** Resolves when so much time has passed, or the stream has to end. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return wait(ms, signal, []);
+}
+
+async function wait(ms: number, signal: AbortSignal, sooner: Promise<void>[]): Promise<void> {
   if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   const wake = () => resolve();
-  const timer = setTimeout(wake, HEARTBEAT_MS);
+  const timer = setTimeout(wake, ms);
   signal.addEventListener("abort", wake);
-  await Promise.race([promise, changed]);
+  await Promise.race([promise, ...sooner]);
   signal.removeEventListener("abort", wake);
   clearTimeout(timer);
 }

@@ -3,6 +3,8 @@
 export const JSON_TYPE = "application/json";
 /** One JSON text per line, LF (github.com/ndjson/ndjson-spec). An empty line is a sign of life. */
 export const NDJSON_TYPE = "application/x-ndjson";
+/** Server-sent events (HTML standard, section 9.2). */
+export const EVENTS_TYPE = "text/event-stream";
 export const HTML_TYPE = "text/html";
 export const SCRIPT_TYPE = "text/javascript";
 /** A bundle, compressed or not, encrypted or not. */

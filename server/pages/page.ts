@@ -6,6 +6,8 @@ export interface PageParts {
   title: string;
   /** HTML of the main part; what comes from elsewhere has been through `escapeHtml`. */
   main: string;
+  /** HTML that stands before the main part: a header, a navigation. */
+  before?: string;
   /** A browser module, as `browserBundle` returns it. */
   script: string;
   /** CSS of this page alone. */
@@ -20,7 +22,14 @@ export function escapeHtml(text: string): string {
 }
 
 /** A whole HTML page that loads nothing: style and script stand in it, and no other may run (CSP level 3). */
-export function page({ title, main, script, style = "", policy = {} }: PageParts): () => Response {
+export function page({
+  title,
+  main,
+  script,
+  before = "",
+  style = "",
+  policy = {},
+}: PageParts): () => Response {
   // What would end the element early may only stand in a string, where the escape means the same.
   const code = script.replaceAll("</script", "<\\/script");
   const css = STYLE + style;
@@ -35,7 +44,8 @@ export function page({ title, main, script, style = "", policy = {} }: PageParts
 <style>${css}</style>
 </head>
 <body>
-<main>
+${before}
+<main id="main">
 ${main}
 </main>
 <script type="module">${code}</script>

@@ -29,6 +29,7 @@ export const pairPage = page({
 <dt>Scopes</dt><dd id="scopes"></dd>
 <dt>Instance</dt><dd><code id="instance"></code></dd>
 </dl>
+<p><a href=".">Open the console</a></p>
 <p class="quiet">To end the pairing, run <code id="revoke"></code>.</p>
 <button id="forget" type="button" class="plain">Forget it in this browser</button>
 </section>

@@ -26,6 +26,7 @@ h1 { font-size: 1.5rem; }
 h2 { font-size: 1.25rem; }
 h2:focus { outline: none; }
 p { margin: 0 0 1rem; }
+a { color: var(--act); text-underline-offset: 0.15em; overflow-wrap: anywhere; }
 label { display: block; margin-bottom: 0.25rem; font-weight: 600; }
 input, button { width: 100%; min-height: 3rem; border-radius: 0.5rem; font: inherit; }
 input {

@@ -5,6 +5,7 @@ import { bundleRoutes } from "./bundle.ts";
 import { consentRoutes } from "./consent.ts";
 import { deviceRoutes } from "./devices.ts";
 import { directoryRoutes } from "./directory.ts";
+import { eventRoutes } from "./events.ts";
 import { federationRoutes } from "./federation.ts";
 import { feedRoutes } from "./feed.ts";
 import { identityRoutes } from "./identity.ts";
@@ -21,6 +22,7 @@ import { wellKnownRoutes } from "./well_known.ts";
 /** Everything this instance answers. `openapi.ts` documents exactly these. */
 export const ROUTES: readonly Route[] = [
   ...instanceRoutes,
+  ...eventRoutes,
   ...recordRoutes,
   ...feedRoutes,
   ...threadRoutes,

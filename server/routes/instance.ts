@@ -1,11 +1,28 @@
-import { JSON_TYPE } from "../../lib/api/media.ts";
-import { Health, Status } from "../../lib/api/schemas.ts";
+import { HTML_TYPE, JSON_TYPE, PROBLEM_TYPE } from "../../lib/api/media.ts";
+import { Health, Problem, Status } from "../../lib/api/schemas.ts";
+import { SplError } from "../../lib/base/errors.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { status } from "../../lib/instance/status.ts";
 import { json } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 
 export const instanceRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: "/",
+    summary: "For browsers: the console, a page that shows what the browser's own token may read",
+    scope: null,
+    answers: { 200: { [HTML_TYPE]: null }, 404: { [PROBLEM_TYPE]: Problem } },
+    async handle({ request }) {
+      if (!request.headers.get("accept")?.includes(HTML_TYPE)) {
+        throw new SplError("not_found", "at / there is only a page for browsers", {
+          hint: "GET /openapi.json lists what there is",
+        });
+      }
+      const { consolePage } = await import("../pages/console.ts");
+      return consolePage();
+    },
+  }),
   route({
     method: "GET",
     path: "/health",

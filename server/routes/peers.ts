@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { JSON_TYPE, NDJSON_TYPE } from "../../lib/api/media.ts";
+import { EVENTS_TYPE, JSON_TYPE, NDJSON_TYPE } from "../../lib/api/media.ts";
 import { utf8 } from "../../lib/base/bytes.ts";
 import { type Link, linkOf } from "../../lib/federation/apply.ts";
 import { type CursorOf, MAX_CURSOR, readCursor, writeCursor } from "../../lib/federation/cursor.ts";
@@ -18,7 +18,6 @@ import { parseWith } from "../stages/body.ts";
 import { type PairedCaller, signedBy } from "../stages/signed.ts";
 
 const MESSAGE_TYPE = "application/octet-stream";
-const EVENTS_TYPE = "text/event-stream";
 
 /** From one address in a minute. */
 const MOST_CALLS = 6000;

@@ -147,8 +147,7 @@ test("a token that the hoster chose anew makes those before it void, also when a
   const { token: minted } = await app.json<MintedToken>("/v1/bootstrap-tokens", { method: "POST" });
   await seed("spl_second");
   await seed("spl_first");
-  for (const token of ["spl_first", minted])
-    expect((await trade(app, token, "spl_live_x")).status).toBe(401);
+  for (const token of ["spl_first", minted]) expect((await trade(app, token, "spl_live_x")).status).toBe(401);
   expect((await trade(app, "spl_second", "spl_live_x")).status).toBe(201);
   await seed("spl_third");
   expect((await app.call("/v1/tokens", { token: "spl_live_x" })).status).toBe(200);

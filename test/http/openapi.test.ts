@@ -25,12 +25,13 @@ test("the document lists exactly the routes", () => {
   expect(documented.sort()).toEqual(served.sort());
 });
 
-test("public are health, the document itself, what trades a one-time secret, and what proves itself by a signature", () => {
+test("public are the pages, health, the document itself, what trades a one-time secret, and what proves itself by a signature", () => {
   const open = ROUTES.filter((route) => route.scope === null).map((route) => route.path);
   const [signed, others] = [true, false].map((is) =>
     open.filter((path) => /^\/(?:\.well-known|directory|federation)\//.test(path) === is),
   );
   expect(others!.sort()).toEqual([
+    "/",
     "/bundle",
     "/bundle/worker.js",
     "/health",

@@ -15,8 +15,10 @@ export class Box implements AsyncDisposable {
     return box;
   }
 
+  /** On a free port unless the flags name one. */
   async serve(...flags: string[]): Promise<void> {
-    await this.ok("serve", "--daemon", "--isolated", "--port", "0", ...flags);
+    const port = flags.includes("--port") ? [] : ["--port", "0"];
+    await this.ok("serve", "--daemon", "--isolated", ...port, ...flags);
     this.#running = true;
   }
 

@@ -5,7 +5,8 @@
 export interface Credential {
   token: string;
   account: string;
-  device: string;
+  /** Null for a token that was pasted. */
+  device: string | null;
   scopes: string[];
   instance_did: string;
 }
@@ -27,6 +28,13 @@ export function saveCredential(credential: Credential): void {
 
 export function forgetCredential(): void {
   localStorage.removeItem(KEY);
+}
+
+/** Calls when another page of this browser signs in or out. */
+export function onCredentialChange(run: () => void): void {
+  window.addEventListener("storage", ({ key }) => {
+    if (key === KEY || key === null) run();
+  });
 }
 
 /** Whether something can be kept here at all: a browser may forbid it, and then a code would be wasted. */

@@ -1,6 +1,6 @@
 import type { InstanceView } from "../../../lib/hosting/view.ts";
 import { call, Refusal } from "./api.ts";
-import { element, made } from "./dom.ts";
+import { button, element, facts, fill, make } from "./dom.ts";
 
 /** `/instances`: each with its link, its bundle, and its end. */
 
@@ -34,55 +34,37 @@ async function load(): Promise<void> {
   const all = await call<InstanceView[]>("/v1/provision", { cookies: true });
   element("none").hidden = all.length > 0;
   element("sign-out").hidden = all.length === 0;
-  element("list").replaceChildren(...all.map(card));
+  fill(element("list"), ...all.map(card));
 }
 
 function card(view: InstanceView): HTMLElement {
-  const box = made("section", "", "card");
-  const title = made("h2", view.label);
-  box.append(title, facts(view));
-  if (view.state !== "ready") {
-    if (view.failure) box.append(made("p", `${view.failure.message}.`, "quiet"));
-    return box;
-  }
-  const actions = made("div", "", "actions");
-  const bundle = made("a", "Download the bundle", "button plain");
-  bundle.href = `/v1/provision/${view.id}/bundle`;
-  actions.append(
-    button("Regenerate bootstrap token", () => regenerate(view)),
-    bundle,
-    button("Leave…", () => ask(view, "left")),
-    button("Delete…", () => ask(view, "deleted")),
-  );
-  box.append(
-    actions,
-    made("p", "The bundle holds the private key: who has the file can act as you.", "quiet"),
-  );
-  return box;
-}
-
-function facts({ url, state, plan, created_at }: InstanceView): HTMLElement {
-  const list = made("dl");
-  for (const [name, value] of [
-    ["URL", url],
+  const { id, label, url, state, plan, created_at, failure } = view;
+  const rows = facts([
+    ["URL", make("code", {}, url)],
     ["State", state],
     ["Plan", plan],
     ["Since", created_at],
-  ] as const) {
-    const term = made("dd");
-    term.append(name === "URL" ? made("code", value) : value);
-    list.append(made("dt", name), term);
-  }
-  return list;
+    ["Why", failure && failure.message],
+  ]);
+  const title = make("h2", {}, label);
+  if (state !== "ready") return make("section", { class: "card" }, title, rows);
+  const actions = make(
+    "div",
+    { class: "actions" },
+    button(
+      "Regenerate bootstrap token",
+      tried(() => regenerate(view)),
+    ),
+    make("a", { class: "button plain", href: `/v1/provision/${id}/bundle` }, "Download the bundle"),
+    button("Leave…", () => ask(view, "left")),
+    button("Delete…", () => ask(view, "deleted")),
+  );
+  const warning = "The bundle holds the private key: who has the file can act as you.";
+  return make("section", { class: "card" }, title, rows, actions, make("p", { class: "quiet" }, warning));
 }
 
-function button(text: string, run: () => void | Promise<void>): HTMLButtonElement {
-  const made_ = made("button", text, "plain");
-  made_.type = "button";
-  made_.addEventListener("click", () =>
-    Promise.resolve(run()).catch((error) => tell("status", told(error), true)),
-  );
-  return made_;
+function tried(run: () => Promise<void>): () => void {
+  return () => run().catch((error) => tell("status", told(error), true));
 }
 
 async function regenerate({ id }: InstanceView): Promise<void> {

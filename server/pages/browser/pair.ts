@@ -1,15 +1,11 @@
-import type { Redeemed } from "../../../lib/api/wire.ts";
-import { nobleSha256 } from "../../../lib/base/sha256.noble.ts";
+import type { Token } from "../../../lib/api/wire.ts";
 import { shellWord } from "../../../lib/base/text.ts";
-import { NONCE_BYTES, readPairing } from "../../../lib/pairing/code.ts";
-import { pairingPhrase } from "../../../lib/pairing/phrase.ts";
 import { call, Refusal } from "./api.ts";
-import { type Credential, canKeep, forgetCredential, loadCredential, saveCredential } from "./credential.ts";
+import { type Credential, forgetCredential, loadCredential } from "./credential.ts";
+import { element } from "./dom.ts";
+import { redeem } from "./redeem.ts";
 
-/**
- * Redeems a code on `/pair`. Nothing happens to the code before the button is pressed. Works without a secure
- * context (plain http on a LAN), where `crypto.subtle` is missing.
- */
+/** Redeems a code on `/pair`. Nothing happens to the code before the button is pressed. */
 
 const form = element<HTMLFormElement>("form");
 const field = element<HTMLInputElement>("code");
@@ -17,7 +13,7 @@ const button = element<HTMLButtonElement>("redeem");
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  redeem().catch(fail);
+  pair().catch(fail);
 });
 element("forget").addEventListener("click", () => {
   forgetCredential();
@@ -47,23 +43,10 @@ function takeCode(): void {
   button.focus();
 }
 
-async function redeem(): Promise<void> {
-  tell("", false);
-  const code = readPairing(field.value)?.code;
-  if (code === undefined) {
-    throw new Refusal(
-      0,
-      "A code has twelve letters and digits, like 7KMP-2XQ9-T4VD. Compare it with the screen.",
-    );
-  }
-  if (!canKeep()) {
-    throw new Refusal(0, "This browser keeps nothing for this page (private mode?). The code was not used.");
-  }
-  const nonce = base64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
+async function pair(): Promise<void> {
   busy(true);
-  const redeemed = await call<Redeemed>("v1/devices/redeem", { json: { code, nonce } });
-  saveCredential(redeemed);
-  element("phrase").textContent = pairingPhrase(code, nonce, nobleSha256);
+  const { redeemed, phrase } = await redeem(field.value);
+  element("phrase").textContent = phrase;
   busy(false);
   showDevice("done", redeemed);
   // The other end reports success after this call.
@@ -73,9 +56,9 @@ async function redeem(): Promise<void> {
 /** A browser that is paired already uses up no code; one whose device was revoked begins anew. */
 async function checkKept(credential: Credential): Promise<void> {
   try {
-    await call("v1/token", { token: credential.token });
+    const { id } = await call<Token>("v1/token", { token: credential.token });
     history.replaceState(null, "", location.pathname + location.search);
-    showDevice("already", credential);
+    showDevice("already", credential, id);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (error.status === 401) forgetCredential();
@@ -105,15 +88,20 @@ function tell(message: string, wrong: boolean): void {
   field.setAttribute("aria-invalid", String(wrong));
 }
 
-function showDevice(section: "done" | "already", { device, scopes, instance_did }: Credential): void {
+function showDevice(
+  section: "done" | "already",
+  { device, scopes, instance_did }: Credential,
+  token = "",
+): void {
   tell("", false);
   show(section);
   const facts = element("facts");
   facts.hidden = false;
-  element("device").textContent = device;
+  element("device").textContent = device ?? "none: a token was pasted here";
   element("scopes").textContent = scopes.join(", ");
   element("instance").textContent = instance_did;
-  element("revoke").textContent = `spl device revoke ${shellWord(device)}`;
+  element("revoke").textContent =
+    device === null ? `spl token revoke ${token}` : `spl device revoke ${shellWord(device)}`;
   // A screen reader goes on from here.
   element(`${section}-title`).focus();
 }
@@ -121,13 +109,4 @@ function showDevice(section: "done" | "already", { device, scopes, instance_did 
 function show(section: "form" | "done" | "already"): void {
   for (const id of ["form", "done", "already"]) element(id).hidden = id !== section;
   element("facts").hidden = section === "form";
-}
-
-function base64Url(bytes: Uint8Array): string {
-  const text = btoa(String.fromCharCode(...bytes));
-  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-function element<T extends HTMLElement = HTMLElement>(id: string): T {
-  return document.getElementById(id) as T;
 }

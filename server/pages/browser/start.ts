@@ -1,6 +1,6 @@
 import type { InstanceView, PhaseView } from "../../../lib/hosting/view.ts";
 import { call, Refusal } from "./api.ts";
-import { element, made } from "./dom.ts";
+import { element, fill, make } from "./dom.ts";
 
 /** `/start`: the label is looked up while it is typed; then the phases come in, and the first-run page opens. */
 
@@ -117,13 +117,16 @@ function finish(view: InstanceView): void {
 }
 
 function draw({ phases }: InstanceView): void {
-  element("phases").replaceChildren(
-    ...phases.map(({ phase, state, took_ms }) => {
-      const item = made("li", "", state);
-      item.append(made("span", TITLES[phase]), made("span", described(state, took_ms), "quiet"));
-      if (state === "running") item.setAttribute("aria-current", "step");
-      return item;
-    }),
+  fill(
+    element("phases"),
+    ...phases.map(({ phase, state, took_ms }) =>
+      make(
+        "li",
+        { class: state, ...(state === "running" && { "aria-current": "step" }) },
+        make("span", {}, TITLES[phase]),
+        make("span", { class: "quiet" }, described(state, took_ms)),
+      ),
+    ),
   );
 }
 
