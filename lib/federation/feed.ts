@@ -55,7 +55,7 @@ class PageWriter {
     }
     const line = `${envelopeLine(entry)}\n`;
     this.#parts.push(line);
-    this.#bytes += line.length;
+    this.#bytes += Buffer.byteLength(line);
     this.records++;
   }
 
