@@ -54,12 +54,13 @@ export async function callPeer(
   pair: PairAddress,
   request: PeerRequest,
 ): Promise<SafeResponse> {
+  requireConnected(ctx.isolated);
   let failure = new SplError("peer_unreachable", `no address of ${pair.peer_did} is known`);
   if (pair.url !== null) {
     try {
       return await ask(ctx, pair.peer_did, pair.url, request);
     } catch (error) {
-      if (!isElsewhere(error)) throw error;
+      if (!isElsewhere(error) && !isRefused(error)) throw error;
       failure = error;
     }
   }
@@ -196,18 +197,18 @@ function isElsewhere(error: unknown): error is SplError {
   return error instanceof SplError && ELSEWHERE.includes(error.code);
 }
 
-/** An address that this instance must not dial: the operator may have given a better one. */
-function isRefused(error: unknown): boolean {
+/** An address that this instance must not dial: of two, the other one may be better. */
+function isRefused(error: unknown): error is SplError {
   return error instanceof SplError && error.code === "address_refused";
 }
 
 /** @param second why the address that was found out, or finding it out, is of no use */
 function lost({ peer_did }: PairAddress, first: SplError, second?: unknown): SplError {
   const more = second instanceof SplError ? second : null;
-  const refused = more?.code === "address_refused" ? more.hint : undefined;
-  const code = first.code === "peer_misbehaves" ? first.code : "peer_unreachable";
+  const refused = [first, more].find(isRefused);
+  const code = first.code === "wrong_instance" ? "peer_unreachable" : first.code;
   return new SplError(code, more ? `${first.message}, and ${more.message}` : first.message, {
-    hint: refused ?? `spl federation refresh ${peer_did} looks for where it lives now`,
+    hint: refused?.hint ?? `spl federation refresh ${peer_did} looks for where it lives now`,
     cause: first,
   });
 }
