@@ -7,7 +7,7 @@ import { movePair } from "../instance/federation.ts";
 import { keepOwnStatement, knownStatement, requireActive } from "../instance/steward.ts";
 import { parseJson } from "../record/json.ts";
 import type { FederationContext } from "./context.ts";
-import { requireConnected } from "./exchange.ts";
+import { REFUSALS, requireConnected } from "./exchange.ts";
 import { decodeStatement, SEEN, STATEMENT, signRequest } from "./http_signature.ts";
 import { learn } from "./learn.ts";
 import { resolveDid } from "./resolve.ts";
@@ -30,16 +30,6 @@ export type PairAddress = Pick<Pair, "id" | "peer_did" | "url">;
 
 /** Of an answer that is a problem document. */
 const PROBLEM_BOUNDS = { most: 64 * 1024, idleMs: 10_000, totalMs: 10_000 };
-/** What a peer may refuse with; any other code is none of a peer's business. */
-const REFUSALS: readonly ErrorCode[] = [
-  "pair_unknown",
-  "signature_refused",
-  "statement_refused",
-  "cursor_invalid",
-  "rate_limited",
-  "invalid_request",
-  "body_too_large",
-];
 /** Whatever has taken the place of a peer that moved may answer with anything, such as a redirect to a login. */
 const ELSEWHERE: readonly ErrorCode[] = ["peer_unreachable", "wrong_instance", "peer_misbehaves"];
 
