@@ -10,15 +10,17 @@ export interface CursorOf {
   /** DID of the peer that it was given to. */
   peer: string;
   shared: Selection;
+  /** The store's count of late openings: what was passed over before one may be shared since. */
+  openings: number;
 }
 
 /** A cursor is read back by who wrote it; for everyone else it is a text without meaning. */
 export const MAX_CURSOR = 512;
-const VERSION = 1;
+const VERSION = 2;
 
 /** @param seq the number behind which the next page begins */
-export function writeCursor({ store, peer, shared }: CursorOf, seq: number): string {
-  const fields = { v: VERSION, store, peer, filter: selectionHash(shared), seq };
+export function writeCursor({ store, peer, shared, openings }: CursorOf, seq: number): string {
+  const fields = { v: VERSION, store, peer, filter: selectionHash(shared), openings, seq };
   return toBase64Url(utf8(JSON.stringify(fields)));
 }
 

@@ -272,6 +272,13 @@ export class SqliteReader implements Reader {
       .last_seq;
   }
 
+  async lateOpenings(): Promise<number> {
+    return (
+      this.statement<{ value: number }, []>("SELECT value FROM meta WHERE key = 'late_openings'").get()
+        ?.value ?? 0
+    );
+  }
+
   async forks({ thread, limit = ALL }: { thread?: string; limit?: number } = {}) {
     type Row = { thread: string; actor: string; clock: number; ids: string };
     const sql = (where: string) =>

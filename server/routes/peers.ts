@@ -123,8 +123,8 @@ function narrowed(shared: Selection, thread: string | undefined): Selection {
   return { ...shared, threads: shared.threads?.includes(thread) === false ? [] : [thread] };
 }
 
-function cursorOf({ storeId, shared }: Link, { peer_did }: Pair): CursorOf {
-  return { store: storeId, peer: peer_did, shared };
+function cursorOf({ storeId, shared, openings }: Link, { peer_did }: Pair): CursorOf {
+  return { store: storeId, peer: peer_did, shared, openings };
 }
 
 interface ServedPage extends Page {
@@ -140,7 +140,8 @@ function pageFor(
   return served(call, pair, thread, async (reader, link) => {
     const of = cursorOf(link, pair);
     const from = typeof after === "string" ? readCursor(after, of, await reader.lastSeq()) : (after ?? 0);
-    return { ...(await pageSince(reader, link.self, of, from)), filter: selectionHash(link.shared) };
+    const filter = `${selectionHash(link.shared)} ${link.openings}`;
+    return { ...(await pageSince(reader, link.self, of, from)), filter };
   });
 }
 

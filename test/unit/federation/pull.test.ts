@@ -274,6 +274,27 @@ test("a thread whose opening record is missing is shared with nobody", async () 
   expect(await meet(a, b)).toMatchObject({ pulled: 2 });
 });
 
+test("what came in before its thread's opening record reaches a peer that had passed it over", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  const signer = testSigner(5);
+  const opening = makeEntry({ thread: "th_late", body: { goal: "x" } }, { signer });
+  const second = makeEntry({ thread: "th_late", parents: [opening.id], clock: 1 }, { signer });
+  const insert = (entry: Entry) =>
+    b.ctx.instance.store.transact(async (writer) => {
+      await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
+      await writer.insert([entry]);
+    });
+  await write(b, "th_other", [{}]);
+  await insert(second);
+  expect(await meet(a, b)).toMatchObject({ pulled: 1 });
+  await insert(opening);
+  await meet(a, b);
+  expect(await idsOf(a, "th_late")).toEqual([opening.id, second.id]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, rounds: 1 });
+});
+
 test("a later opening record cannot take a thread out of what is shared", async () => {
   await using a = await openPeer("a");
   await using b = await openPeer("b");
