@@ -25,6 +25,8 @@ export interface Link {
   self: string;
   storeId: string;
   shared: Selection;
+  /** How often what is shared has changed by a thread's late opening. */
+  openings: number;
 }
 
 /**
@@ -40,7 +42,8 @@ export async function linkOf(instance: Instance, reader: Reader, pair: string): 
       hint: "spl federation list shows what there is",
     });
   }
-  return { self: did, storeId: stewardId, shared: sharedWith(folds, found) };
+  const openings = await reader.lateOpenings();
+  return { self: did, storeId: stewardId, shared: sharedWith(folds, found), openings };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { fromUtf8, toBase64Url, utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
-import type { Selection } from "../store/types.ts";
+import type { Reader, Selection } from "../store/types.ts";
 import { selectionHash } from "./shared.ts";
 
 /** What a cursor is good for: one store's numbers, handed to one peer, under one rule of what is shared. */
@@ -10,26 +10,33 @@ export interface CursorOf {
   /** DID of the peer that it was given to. */
   peer: string;
   shared: Selection;
+  /** The store's count of late openings: what was passed over before one may be shared since. */
+  openings: number;
 }
 
 /** A cursor is read back by who wrote it; for everyone else it is a text without meaning. */
 export const MAX_CURSOR = 512;
-const VERSION = 1;
+const VERSION = 2;
+/** Of the id of the last record that a cursor lies behind. */
+const ID_DIGITS = 16;
 
 /** @param seq the number behind which the next page begins */
-export function writeCursor({ store, peer, shared }: CursorOf, seq: number): string {
-  const fields = { v: VERSION, store, peer, filter: selectionHash(shared), seq };
+export async function writeCursor(reader: Reader, of: CursorOf, seq: number): Promise<string> {
+  const { store, peer, shared, openings } = of;
+  // A home that was set back to a former state gives its numbers anew, to other records.
+  const last = (await reader.idUpTo(seq))?.slice(0, ID_DIGITS) ?? null;
+  const fields = { v: VERSION, store, peer, filter: selectionHash(shared), openings, seq, last };
   return toBase64Url(utf8(JSON.stringify(fields)));
 }
 
 /**
  * The number behind which the page begins.
- * @param last the store's highest number: a cursor beyond it is of a store that was rolled back
  * @throws SplError cursor_invalid for every cursor that was not given out for just this
  */
-export function readCursor(text: string, of: CursorOf, last: number): number {
+export async function readCursor(reader: Reader, text: string, of: CursorOf): Promise<number> {
   const seq = seqIn(text);
-  if (seq !== null && seq <= last && writeCursor(of, seq) === text) return seq;
+  const isHere = seq !== null && seq <= (await reader.lastSeq());
+  if (isHere && (await writeCursor(reader, of, seq)) === text) return seq;
   throw new SplError("cursor_invalid", "the cursor is not good here any more", {
     hint: "reconcile, and go on with the cursor that the answer brings",
   });

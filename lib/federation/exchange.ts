@@ -1,5 +1,5 @@
 import { fromProblem } from "../api/problem.ts";
-import { SplError } from "../base/errors.ts";
+import { type ErrorCode, SplError } from "../base/errors.ts";
 import { parseJson } from "../record/json.ts";
 import type { Json } from "../record/types.ts";
 import type { FederationContext } from "./context.ts";
@@ -9,12 +9,23 @@ import { readWhole, type SafeRequest, safeFetch } from "./safe_fetch.ts";
 const HEAD_MS = 5000;
 const BODY = { idleMs: 5000, totalMs: 10_000 };
 
+/** What another instance may refuse with; any other code is none of its business. */
+export const REFUSALS: readonly ErrorCode[] = [
+  "pair_unknown",
+  "signature_refused",
+  "statement_refused",
+  "cursor_invalid",
+  "rate_limited",
+  "invalid_request",
+  "body_too_large",
+];
+
 export type Dialling = Pick<FederationContext, "policy" | "resolve" | "isolated">;
 
 /**
  * One request whose answer is JSON; null for 404.
  * @param most bytes of the answer
- * @throws SplError the callee's own problem, and what `safeFetch` throws; address_refused while isolated
+ * @throws SplError the callee's own problem, in its words and without its advice, and what `safeFetch` throws; address_refused while isolated
  */
 export async function exchangeJson(
   { policy, resolve, isolated }: Dialling,
@@ -41,7 +52,10 @@ export async function exchangeJson(
   }
   if (response.status < 300) return value;
   const told = fromProblem(value);
-  if (told) throw told.retold({ message: `${origin} answers: ${told.message}` });
+  if (told) {
+    const code = REFUSALS.includes(told.code) ? told.code : "peer_misbehaves";
+    throw new SplError(code, `${origin} answers: ${told.message.slice(0, 500)}`);
+  }
   throw new SplError("peer_misbehaves", `${origin} answers with status ${response.status}`);
 }
 

@@ -55,7 +55,7 @@ class PageWriter {
     }
     const line = `${envelopeLine(entry)}\n`;
     this.#parts.push(line);
-    this.#bytes += line.length;
+    this.#bytes += Buffer.byteLength(line);
     this.records++;
   }
 
@@ -83,7 +83,7 @@ export async function pageSince(reader: Reader, self: string, of: CursorOf, afte
   }
   // What is not shared is passed over once, not with each page.
   if (!more) seq = await reader.lastSeq();
-  return { text: page.end(writeCursor(of, seq), more), records: page.records, seq, more };
+  return { text: page.end(await writeCursor(reader, of, seq), more), records: page.records, seq, more };
 }
 
 /** Those of the records that are here and shared, in the order of `ids`; `more` when not all of them fitted. */

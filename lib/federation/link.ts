@@ -7,7 +7,7 @@ import { movePair } from "../instance/federation.ts";
 import { keepOwnStatement, knownStatement, requireActive } from "../instance/steward.ts";
 import { parseJson } from "../record/json.ts";
 import type { FederationContext } from "./context.ts";
-import { requireConnected } from "./exchange.ts";
+import { REFUSALS, requireConnected } from "./exchange.ts";
 import { decodeStatement, SEEN, STATEMENT, signRequest } from "./http_signature.ts";
 import { learn } from "./learn.ts";
 import { resolveDid } from "./resolve.ts";
@@ -30,16 +30,6 @@ export type PairAddress = Pick<Pair, "id" | "peer_did" | "url">;
 
 /** Of an answer that is a problem document. */
 const PROBLEM_BOUNDS = { most: 64 * 1024, idleMs: 10_000, totalMs: 10_000 };
-/** What a peer may refuse with; any other code is none of a peer's business. */
-const REFUSALS: readonly ErrorCode[] = [
-  "pair_unknown",
-  "signature_refused",
-  "statement_refused",
-  "cursor_invalid",
-  "rate_limited",
-  "invalid_request",
-  "body_too_large",
-];
 /** Whatever has taken the place of a peer that moved may answer with anything, such as a redirect to a login. */
 const ELSEWHERE: readonly ErrorCode[] = ["peer_unreachable", "wrong_instance", "peer_misbehaves"];
 
@@ -54,12 +44,13 @@ export async function callPeer(
   pair: PairAddress,
   request: PeerRequest,
 ): Promise<SafeResponse> {
+  requireConnected(ctx.isolated);
   let failure = new SplError("peer_unreachable", `no address of ${pair.peer_did} is known`);
   if (pair.url !== null) {
     try {
       return await ask(ctx, pair.peer_did, pair.url, request);
     } catch (error) {
-      if (!isElsewhere(error)) throw error;
+      if (!isElsewhere(error) && !isRefused(error)) throw error;
       failure = error;
     }
   }
@@ -196,18 +187,18 @@ function isElsewhere(error: unknown): error is SplError {
   return error instanceof SplError && ELSEWHERE.includes(error.code);
 }
 
-/** An address that this instance must not dial: the operator may have given a better one. */
-function isRefused(error: unknown): boolean {
+/** An address that this instance must not dial: of two, the other one may be better. */
+function isRefused(error: unknown): error is SplError {
   return error instanceof SplError && error.code === "address_refused";
 }
 
 /** @param second why the address that was found out, or finding it out, is of no use */
 function lost({ peer_did }: PairAddress, first: SplError, second?: unknown): SplError {
   const more = second instanceof SplError ? second : null;
-  const refused = more?.code === "address_refused" ? more.hint : undefined;
-  const code = first.code === "peer_misbehaves" ? first.code : "peer_unreachable";
+  const refused = [first, more].find(isRefused);
+  const code = first.code === "wrong_instance" ? "peer_unreachable" : first.code;
   return new SplError(code, more ? `${first.message}, and ${more.message}` : first.message, {
-    hint: refused ?? `spl federation refresh ${peer_did} looks for where it lives now`,
+    hint: refused?.hint ?? `spl federation refresh ${peer_did} looks for where it lives now`,
     cause: first,
   });
 }

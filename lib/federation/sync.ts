@@ -22,6 +22,8 @@ const QUIET_PAGES = 20;
 const MANY = 10_000;
 /** Rounds of one reconciliation that find nothing: the sixteenths of sixteenths of any set have ended long before. */
 const QUIET_ROUNDS = 40;
+/** Records that a peer may name and not deliver, as where they went meanwhile. */
+const MOST_MISSING = 2 * PAGE_RECORDS;
 const PAGE_BOUNDS = { most: MAX_PAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
 const MESSAGE_BOUNDS = { most: MAX_MESSAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
 
@@ -186,7 +188,10 @@ class Pull {
       for (const id of checked.seen) if (open.delete(id)) answered++;
       if (page.more && answered === 0) throw misbehaves("sends an empty page and says that more comes");
       if (page.more) continue;
-      for (const id of ids) if (open.delete(id)) this.summary.refused.add("missing", id);
+      const { refused } = this.summary;
+      for (const id of ids) if (open.delete(id)) refused.add("missing", id);
+      const missing = refused.counts.missing ?? 0;
+      if (missing > MOST_MISSING) throw misbehaves(`names ${missing} records that it does not have`);
     }
   }
 

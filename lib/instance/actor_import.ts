@@ -1,4 +1,5 @@
 import { fromHex, toHex } from "../base/bytes.ts";
+import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { MAX_CLOCK_JUMP } from "../base/limits.ts";
 import { counted } from "../base/text.ts";
@@ -144,6 +145,7 @@ class ActorImport {
       for (const name of ["inserted", "deduplicated", "replaced"] as const) counts[name] += result[name];
       await nextTurn();
     }
+    const at = instance.ports.clock();
     const registration = await this.#registration(writer);
     await emitWith(
       instance,
@@ -151,14 +153,13 @@ class ActorImport {
       registration.map((body) => ({
         thread: RESERVED_THREADS.actors,
         act: "LEARN",
-        body,
+        body: { ...body, at: isoTime(at) },
         data_type: "SCALAR",
         judged_by: null,
       })),
       { actor: options.by },
     );
     const summary = this.#summary(counts, registration.length);
-    const at = instance.ports.clock();
     await writer.addImport({
       at,
       sourceDid: header.source_did,

@@ -1,3 +1,4 @@
+import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { MAX_DID_BYTES } from "../base/limits.ts";
 import { compareAscii } from "../base/text.ts";
@@ -112,7 +113,9 @@ export async function registerActor(
   instance: Instance,
   { actor, name, by }: { actor: string; name?: string; by: string },
 ): Promise<Emitted> {
-  const body = { topic: "actor", actor, ...(name === undefined ? {} : { name }) };
+  // The time makes it this instance's own: the same record of two would be kept under one signature, and count in one.
+  const at = isoTime(instance.ports.clock());
+  const body = { topic: "actor", actor, ...(name === undefined ? {} : { name }), at };
   const [emitted] = await emit(
     instance,
     [{ thread: RESERVED_THREADS.actors, act: "LEARN", body, data_type: "SCALAR", judged_by: null }],

@@ -128,7 +128,20 @@ export class Inserter {
       thread.digest.toBytes(),
       thread.no,
     );
-    if (opening) db.query(`UPDATE threads SET namespace = ${OPENING_NAMESPACE} WHERE no = ?`).run(thread.no);
+    if (opening) this.#nameSpace(thread);
+  }
+
+  /** Whoever follows the store by its numbers may have passed over what has come in under another namespace. */
+  #nameSpace({ no, opens }: OpenThread): void {
+    const { changes } = this.#db
+      .query(
+        `UPDATE threads SET namespace = ${OPENING_NAMESPACE} WHERE no = ? AND namespace <> ${OPENING_NAMESPACE}`,
+      )
+      .run(no);
+    if (changes > 0 && opens !== Number.POSITIVE_INFINITY)
+      this.#db.run(
+        "INSERT INTO meta VALUES ('late_openings', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1",
+      );
   }
 
   /** Keeps heads and gaps: the parents of `entry` are heads no longer, and it is one unless a child came first. */

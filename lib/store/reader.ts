@@ -272,6 +272,21 @@ export class SqliteReader implements Reader {
       .last_seq;
   }
 
+  async idUpTo(seq: number): Promise<string | null> {
+    const find = this.statement<{ id: Uint8Array }, [number]>(
+      "SELECT id FROM records INDEXED BY records_seq WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
+    );
+    const row = find.get(seq);
+    return row && toHex(row.id);
+  }
+
+  async lateOpenings(): Promise<number> {
+    return (
+      this.statement<{ value: number }, []>("SELECT value FROM meta WHERE key = 'late_openings'").get()
+        ?.value ?? 0
+    );
+  }
+
   async forks({ thread, limit = ALL }: { thread?: string; limit?: number } = {}) {
     type Row = { thread: string; actor: string; clock: number; ids: string };
     const sql = (where: string) =>

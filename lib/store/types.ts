@@ -202,6 +202,10 @@ export interface Reader {
   selectedIds(selection: Selection, from: Uint8Array, to: Uint8Array | null): AsyncIterable<Uint8Array[]>;
   countSelected(selection: Selection, from: Uint8Array, to: Uint8Array | null): Promise<number>;
   lastSeq(): Promise<number>;
+  /** Id of the last record that was taken in up to this sequence number; null where there is none. */
+  idUpTo(seq: number): Promise<string | null>;
+  /** How often a thread has taken another namespace than the one under which records of it had come in. */
+  lateOpenings(): Promise<number>;
   /** Positions that several records claim. */
   forks(page?: {
     thread?: string;

@@ -71,7 +71,7 @@ export const peerRoutes: Route[] = [
       const { pair, body } = await paired(call);
       return served(call, pair, call.query.thread, async (reader, link) => {
         // Before the answer: what comes in meanwhile must not fall between it and the feed.
-        const cursor = writeCursor(cursorOf(link, pair), await reader.lastSeq());
+        const cursor = await writeCursor(reader, cursorOf(link, pair), await reader.lastSeq());
         const { message } = await stepReconciliation(
           reader,
           link.shared,
@@ -122,8 +122,8 @@ function narrowed(shared: Selection, thread: string | undefined): Selection {
   return { ...shared, threads: shared.threads?.includes(thread) === false ? [] : [thread] };
 }
 
-function cursorOf({ storeId, shared }: Link, { peer_did }: Pair): CursorOf {
-  return { store: storeId, peer: peer_did, shared };
+function cursorOf({ storeId, shared, openings }: Link, { peer_did }: Pair): CursorOf {
+  return { store: storeId, peer: peer_did, shared, openings };
 }
 
 interface ServedPage extends Page {
@@ -138,8 +138,9 @@ function pageFor(
 ): Promise<ServedPage> {
   return served(call, pair, thread, async (reader, link) => {
     const of = cursorOf(link, pair);
-    const from = typeof after === "string" ? readCursor(after, of, await reader.lastSeq()) : (after ?? 0);
-    return { ...(await pageSince(reader, link.self, of, from)), filter: selectionHash(link.shared) };
+    const from = typeof after === "string" ? await readCursor(reader, after, of) : (after ?? 0);
+    const filter = `${selectionHash(link.shared)} ${link.openings}`;
+    return { ...(await pageSince(reader, link.self, of, from)), filter };
   });
 }
 

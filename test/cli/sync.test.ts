@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { renameSync, rmSync } from "node:fs";
 import { emission } from "../kit/app.ts";
 import { Box } from "../kit/box.ts";
 import { changeBoxPair, pairBoxes, syncBox, whoIs } from "../kit/paired.ts";
-import { splBinary } from "../kit/spl.ts";
+import { splBinary, twinOf } from "../kit/spl.ts";
 
 beforeAll(() => void splBinary());
 
@@ -99,6 +100,27 @@ describe("two instances on one machine", () => {
     expect(outcomes[0]!.failure?.code).toBe("address_refused");
     expect(outcomes[0]!.failure?.message).toContain("127.0.0.1");
   });
+});
+
+test("a home that was set back to a former state gives everything that it writes from there", async () => {
+  await using a = await Box.joining();
+  await using b = await Box.joining();
+  await pairBoxes(a, b);
+  await b.emit(records("th_before", 3));
+  await syncBox(a);
+  await b.stop();
+  using former = twinOf(b.home);
+  await b.join();
+  await b.emit(records("th_lost", 3));
+  expect((await syncBox(a)).outcomes).toMatchObject([{ pulled: 3, failure: null }]);
+  await b.stop();
+  const home = b.home.env.SYNCROPEL_HOME!;
+  rmSync(home, { recursive: true });
+  renameSync(former.env.SYNCROPEL_HOME!, home);
+  await b.join();
+  await b.emit(records("th_after", 5));
+  expect((await syncBox(a)).outcomes).toMatchObject([{ pulled: 5, failure: null }]);
+  expect(await digestOf(a, "th_after")).toBe(await digestOf(b, "th_after"));
 });
 
 test("three in a ring have the same in the end", async () => {

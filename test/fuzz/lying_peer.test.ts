@@ -259,6 +259,30 @@ describe("a peer that does not stop, or answers with something else, fails by na
     expect(round).toBeLessThan(100);
   });
 
+  test("a reconciliation that names more and more records, none of which comes", async () => {
+    await write(app, "th_own", [{ text: "so that it reconciles" }]);
+    let round = 0;
+    const named = () => {
+      const ids = Array.from({ length: 100 }, () => crypto.getRandomValues(new Uint8Array(32)).fill(1, 0, 1));
+      // A list of the ids below 02…, then a range under another fingerprint each time.
+      const rest = crypto.getRandomValues(new Uint8Array(16));
+      return Buffer.concat([
+        Uint8Array.of(0x61, 1, 1, 2, 2, ids.length),
+        ...ids,
+        Uint8Array.of(0, 0, 1),
+        rest,
+      ]);
+    };
+    liar.answer = (_, path) => {
+      if (!path.includes("reconcile")) return liar.page([], { cursor: null, more: false });
+      // An end after all, so that a failure of this test has one.
+      const message = round++ < 300 ? named() : Uint8Array.of(0x61);
+      return new Response(message, { headers: { "content-type": "application/octet-stream" } });
+    };
+    expect((await sync()).failure?.message).toMatch(/names \d+ records that it does not have/);
+    expect(round).toBeLessThan(100);
+  });
+
   test("a reconciliation message that is none", async () => {
     await write(app, "th_own", [{ text: "so that it reconciles" }]);
     liar.answer = () => new Response("no", { headers: { "content-type": "application/octet-stream" } });

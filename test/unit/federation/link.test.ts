@@ -121,6 +121,13 @@ describe("the peer is found", () => {
     expect(await recordedUrl()).toBe(url);
   });
 
+  test("when its old address is one that this instance must not dial", async () => {
+    const { url } = house();
+    await know(statement(peer, 5, url));
+    await call(await pairAt("http://10.0.0.1:9100"));
+    expect(await recordedUrl()).toBe(url);
+  });
+
   test("without an address of the pair", async () => {
     const { url } = house();
     await know(statement(peer, 5, url));
@@ -160,6 +167,19 @@ describe("the peer is lost", () => {
     );
     expect(error.hint).toStartWith(refresh);
     expect(await recordedUrl()).toBe(NOWHERE);
+  });
+
+  test("when its address is one that this instance must not dial: the error names the setting", async () => {
+    const pair = await pairAt("http://10.0.0.1:9100");
+    const alone = await failure(pair);
+    expect(alone.code).toBe("address_refused");
+    expect(alone.message).toBe("http://10.0.0.1:9100 is at 10.0.0.1, which is no public address");
+    expect(alone.hint).toContain("federation.allow_networks");
+    await know(statement(peer, 5, NOWHERE));
+    const both = await failure(pair);
+    expect(both.message).toBe(`${alone.message}, and cannot reach ${NOWHERE}: connection refused`);
+    expect([both.code, both.hint]).toEqual(["address_refused", alone.hint]);
+    expect(await recordedUrl()).toBe("http://10.0.0.1:9100");
   });
 
   test("when its statement leads to where this instance must not go: the error names the setting", async () => {

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { MAX_PAGE_BYTES } from "../../../lib/federation/feed.ts";
+import type { PeerRequest } from "../../../lib/federation/link.ts";
 import type { Entry } from "../../../lib/record/types.ts";
 import {
   callOf,
@@ -26,6 +28,32 @@ test("a pull brings everything once, and the next one nothing", async () => {
   expect(await meet(a, b)).toMatchObject({ pulled: 1, deduplicated: 0, rounds: 1 });
   expect(await sharedDigests(a)).toEqual(await sharedDigests(b));
 });
+
+test("no page is longer than who asked for it takes, in whatever script its records are written", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  const text = "漢".repeat(2000);
+  await write(
+    b,
+    "th_talk",
+    Array.from({ length: 1000 }, (_, n) => ({ n, text })),
+  );
+  const sizes: number[] = [];
+  const call = callOf(a, b);
+  const weighed = async (request: PeerRequest) => {
+    const answer = await call(request);
+    const chunks = await Array.fromAsync(answer.chunks({ most: Infinity, idleMs: 0, totalMs: null }));
+    sizes.push(Buffer.concat(chunks).length);
+    return { ...answer, chunks: () => inOrder(chunks) };
+  };
+  expect(await meet(a, b, {}, weighed)).toMatchObject({ pulled: 1000 });
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(MAX_PAGE_BYTES);
+});
+
+async function* inOrder(chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
 
 test("records that came from a peer go back to it once at most", async () => {
   await using a = await openPeer("a");
@@ -244,6 +272,27 @@ test("a thread whose opening record is missing is shared with nobody", async () 
   await grant(b, "team");
   await grant(a, "team");
   expect(await meet(a, b)).toMatchObject({ pulled: 2 });
+});
+
+test("what came in before its thread's opening record reaches a peer that had passed it over", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  const signer = testSigner(5);
+  const opening = makeEntry({ thread: "th_late", body: { goal: "x" } }, { signer });
+  const second = makeEntry({ thread: "th_late", parents: [opening.id], clock: 1 }, { signer });
+  const insert = (entry: Entry) =>
+    b.ctx.instance.store.transact(async (writer) => {
+      await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
+      await writer.insert([entry]);
+    });
+  await write(b, "th_other", [{}]);
+  await insert(second);
+  expect(await meet(a, b)).toMatchObject({ pulled: 1 });
+  await insert(opening);
+  await meet(a, b);
+  expect(await idsOf(a, "th_late")).toEqual([opening.id, second.id]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, rounds: 1 });
 });
 
 test("a later opening record cannot take a thread out of what is shared", async () => {

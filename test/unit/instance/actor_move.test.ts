@@ -492,3 +492,15 @@ describe("a file that is not believed", () => {
     expect(await take(b, forge([signed], { signers }))).toMatchObject({ inserted: 1 });
   });
 });
+
+test("what two instances register alike stays registered at each that takes in the other's records", async () => {
+  const bundles: Uint8Array[] = [];
+  for (const instance of [a, b]) {
+    await registerActor(instance, { actor: ALICE, name: "Alice", by: OPERATOR });
+    bundles.unshift(await exported(instance.paths.home));
+  }
+  for (const [n, instance] of [a, b].entries()) {
+    await imported(instance.paths.home, bundles[n]!, { keepIdentity: true, forceOverwrite: true });
+    expect(await showActor(instance, ALICE)).toMatchObject({ registered: true, name: "Alice" });
+  }
+});
