@@ -44,7 +44,7 @@ function card(view: InstanceView): HTMLElement {
     ["State", state],
     ["Plan", plan],
     ["Since", created_at],
-    ["Why", failure && failure.message],
+    ["Why", failure?.message ?? null],
   ]);
   const title = make("h2", {}, label);
   if (state !== "ready") return make("section", { class: "card" }, title, rows);
