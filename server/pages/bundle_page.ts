@@ -41,8 +41,8 @@ details p { margin: 0; }
   main: `<h1>Verify a bundle</h1>
 <p>What <code>spl export</code> wrote is checked here, from its first byte to its last. It stays in this browser: nothing is uploaded.</p>
 <noscript><p>This page needs JavaScript. In a terminal, use <code>spl verify FILE</code>.</p></noscript>
-<section id="work" hidden aria-labelledby="work-title">
-<h2 id="work-title">Reading</h2>
+<p id="status" class="status" role="status" aria-live="polite"></p>
+<section id="work" hidden aria-label="Progress">
 <progress id="bar" max="1" value="0" aria-label="Bytes read"></progress>
 <p id="amount" class="quiet"></p>
 <button id="cancel" type="button" class="plain">Cancel</button>
@@ -60,7 +60,6 @@ details p { margin: 0; }
 <p id="advice" class="quiet"></p>
 <p id="warning" class="warning" hidden>This file holds the private key in the clear: whoever has it can act as this instance. Keep it like a password.</p>
 </section>
-<p id="status" class="status" role="status" aria-live="polite"></p>
 <div id="drop" class="drop" hidden>
 <p>Drop a file here: <code>.tar.zst</code>, <code>.tar.gz</code>, <code>.tar</code>, or any of them with <code>.age</code></p>
 <button id="choose" type="button">Choose a file</button>
@@ -72,7 +71,7 @@ details p { margin: 0; }
 <ul id="checked"></ul>
 </div>
 <div id="said">
-<h3>The manifest says</h3>
+<h3>What is in it</h3>
 <dl id="facts"></dl>
 </div>
 <div id="held">
