@@ -19,6 +19,7 @@ h3 { margin: 1.5rem 0 0.5rem; font-size: 1rem; line-height: 1.25; }
 #secret { letter-spacing: normal; text-transform: none; font-size: 1rem; }
 section, form { margin: 1rem 0; overflow-wrap: anywhere; }
 progress { width: 100%; height: 0.75rem; accent-color: var(--act); }
+#elsewhere { margin-top: 0.75rem; }
 .bad { color: var(--wrong); }
 .warning { padding: 0.75rem; border: 1px solid var(--wrong); border-radius: 0.5rem; color: var(--wrong); }
 ul, ol { margin: 0 0 1rem; padding: 0; list-style: none; }
@@ -48,7 +49,7 @@ details p { margin: 0; }
 <button id="cancel" type="button" class="plain">Cancel</button>
 </section>
 <form id="unlock" hidden>
-<h2>🔒 The bundle is encrypted</h2>
+<h2>The bundle is encrypted</h2>
 <label for="secret">Passphrase, or the line <code>AGE-SECRET-KEY-…</code> of the key file</label>
 <input id="secret" type="password" required autocomplete="off" spellcheck="false" aria-describedby="status elsewhere">
 <button type="submit">Decrypt it here</button>
