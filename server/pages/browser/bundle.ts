@@ -63,7 +63,6 @@ function canRead(): boolean {
 function read(file: File, withSecret: string | null): void {
   stop();
   show("work");
-  element("work-title").textContent = `Reading ${file.name}`;
   progress(file, 0, 0);
   tell(`Reading ${file.name}`);
   element("cancel").focus();
