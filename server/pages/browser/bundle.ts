@@ -1,7 +1,8 @@
 import { counted, shellWord } from "../../../lib/base/text.ts";
-import { element } from "./element.ts";
+import { element } from "./dom.ts";
 import type { Report, Task } from "./findings.ts";
-import { sentence, showFindings } from "./show_findings.ts";
+import { sentence } from "./sentence.ts";
+import { showFindings } from "./show_findings.ts";
 
 /** Hands a file to the worker that verifies it, on `/bundle`. Only one is read at a time; the next ends the one before. */
 
