@@ -154,22 +154,26 @@ async function read(ctx: Context, given: Args): Promise<HostServeOptions> {
   };
 }
 
+/** @throws SplError usage naming what is missing or cannot be */
 async function driverOf(ctx: Context, given: Args, allowNetworks: string[]): Promise<DriverChoice> {
   if (given.driver === "process") return { name: "process", allowNetworks };
-  const { flyOrg: org, flyImage: image, flyRegions: regions } = given;
-  const token = ctx.env.FLY_API_TOKEN;
-  const missing = [
-    ["FLY_API_TOKEN", token],
-    ["--fly-org", org],
-    ["--fly-image", image],
-    ["--fly-regions", regions],
-  ].find(([, value]) => !value)?.[0];
-  if (missing !== undefined) {
-    throw new SplError("usage", `${missing} is missing`, {
-      hint: "spl host serve --help tells what driver fly needs",
+  const { flyOrg, flyImage, flyRegions } = given;
+  const { FLY_API_TOKEN, FLY_FLAPS_BASE_URL } = ctx.env;
+  const needed = (value: string | undefined, name: string): string => {
+    if (value) return value;
+    throw new SplError("usage", `${name} is missing`, {
+      hint: "driver fly needs FLY_API_TOKEN, --fly-org, --fly-image and --fly-regions",
     });
-  }
-  throw new SplError("usage", "driver fly is not there yet");
+  };
+  const options = {
+    token: needed(FLY_API_TOKEN, "FLY_API_TOKEN"),
+    org: needed(flyOrg, "--fly-org"),
+    image: needed(flyImage, "--fly-image"),
+    regions: needed(flyRegions, "--fly-regions").split(","),
+    ...(FLY_FLAPS_BASE_URL && { api: `${FLY_FLAPS_BASE_URL}/v1` }),
+  };
+  const { readOptions } = await import("../../lib/hosting/fly/options.ts");
+  return { name: "fly", options: readOptions(options) };
 }
 
 function count(text: string, flag: string, least: number, most: number): number {

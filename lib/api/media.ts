@@ -14,3 +14,6 @@ export const PROBLEM_TYPE = "application/problem+json";
 
 /** The manifest of the bundle in the body: base64url of its canonical JSON. */
 export const MANIFEST_HEADER = "spl-manifest";
+
+/** An endpoint statement: base64url of its JSON. */
+export const STATEMENT_HEADER = "syncropel-statement";

@@ -4,6 +4,7 @@ import {
   type RequestDescriptor,
   verifySignature,
 } from "http-message-sig";
+import { STATEMENT_HEADER } from "../api/media.ts";
 import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
@@ -21,7 +22,7 @@ import { parseJson } from "../record/json.ts";
  */
 
 export const TO = "syncropel-to";
-export const STATEMENT = "syncropel-statement";
+export const STATEMENT = STATEMENT_HEADER;
 /** In an answer: the highest statement of the caller's own identity, where it outranks what the caller sent. */
 export const SEEN = "syncropel-seen";
 

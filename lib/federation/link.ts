@@ -160,7 +160,7 @@ function statementIn(
 
 async function refusal(response: SafeResponse, url: string): Promise<SplError> {
   const told = await problemIn(response);
-  if (told?.code === "superseded" || told?.code === "wrong_instance") {
+  if (told?.code === "superseded" || told?.code === "wrong_instance" || told?.code === "moved") {
     return new SplError("wrong_instance", `${url} says: ${told.message.slice(0, 500)}`);
   }
   if (!told || !REFUSALS.includes(told.code)) {

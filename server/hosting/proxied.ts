@@ -1,4 +1,4 @@
-import { PROBLEM_TYPE } from "../../lib/api/media.ts";
+import { PROBLEM_TYPE, STATEMENT_HEADER } from "../../lib/api/media.ts";
 import { toProblem } from "../../lib/api/problem.ts";
 import { toBase64Url, utf8 } from "../../lib/base/bytes.ts";
 import { SplError } from "../../lib/base/errors.ts";
@@ -97,6 +97,6 @@ async function movedAway(service: HostingService, { label, did }: HostedInstance
   );
   const body = { ...toProblem(error), ...(statement && { statement }) };
   const headers = new Headers({ "content-type": PROBLEM_TYPE, "cache-control": "no-store" });
-  if (statement) headers.set("syncropel-statement", toBase64Url(utf8(JSON.stringify(statement))));
+  if (statement) headers.set(STATEMENT_HEADER, toBase64Url(utf8(JSON.stringify(statement))));
   return new Response(JSON.stringify(body), { status: 410, headers });
 }
