@@ -63,7 +63,7 @@ export async function migrate(db: HostingDatabase): Promise<void> {
       "store_newer",
       `the hosting database has version ${from}, this release knows ${MIGRATIONS.length}`,
       {
-        hint: "run the newer release of spl again",
+        hint: "run the newer release again",
       },
     );
   }

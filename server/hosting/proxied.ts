@@ -50,7 +50,7 @@ export async function proxied(
   }
   if (shared && !API.test(path)) {
     throw new SplError("not_found", "the pages of an instance are not served below this name", {
-      hint: "use the API, or spl on the command line",
+      hint: "use the API, or the command line",
     });
   }
   visitor.patience?.();
