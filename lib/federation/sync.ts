@@ -69,6 +69,12 @@ class Pull {
   }
 
   async run(): Promise<void> {
+    await this.#pull();
+    const { owed } = this.options;
+    if (owed) await this.#fetch(new Set(owed), { named: false });
+  }
+
+  async #pull(): Promise<void> {
     const { shared, cursor, empty } = await this.#begin();
     if (cursor === null && !empty) return this.#reconcileAndFollow();
     try {
@@ -88,7 +94,9 @@ class Pull {
       const link = await linkOf(this.instance, reader, this.pair.id);
       return { shared: link.shared, kept: await reader.peer(this.pair.peer_did) };
     });
-    const cursor = this.options.thread === undefined ? cursorIn(kept?.cursor ?? null, shared) : null;
+    const { thread, reconcile = false } = this.options;
+    const follows = thread === undefined && !reconcile;
+    const cursor = follows ? cursorIn(kept?.cursor ?? null, shared) : null;
     return { shared, cursor, empty: cursor === null && (await this.#holdsNothing(this.#narrowed(shared))) };
   }
 
@@ -215,8 +223,11 @@ class Pull {
     }
   }
 
-  /** Fetches these records and stores them; `open` is empty afterwards. */
-  async #fetch(open: Set<string>): Promise<void> {
+  /**
+   * Fetches these records and stores them; `open` is empty afterwards.
+   * @param named the peer has just said that it has them
+   */
+  async #fetch(open: Set<string>, { named } = { named: true }): Promise<void> {
     while (open.size > 0) {
       const ids = [...open].slice(0, PAGE_RECORDS);
       const page = await this.#receive({
@@ -231,7 +242,7 @@ class Pull {
       for (const id of checked.seen) if (open.delete(id)) answered++;
       if (page.more && answered === 0) throw misbehaves("sends an empty page and says that more comes");
       if (page.more) continue;
-      for (const id of ids) if (open.delete(id)) this.summary.refused.add("missing", id);
+      for (const id of ids) if (open.delete(id) && named) this.summary.refused.add("missing", id);
     }
   }
 
