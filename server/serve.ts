@@ -21,6 +21,7 @@ import type { AppContext } from "./context.ts";
 import { makeSyncs, startPoller } from "./federation.ts";
 import { drain, listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
+import { keepNonces, takeNonces } from "./nonces.ts";
 import { PairingWatch } from "./pairing.ts";
 import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
@@ -105,6 +106,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       stopping.abort();
       const jobsEnded = ctx.jobs.stop();
       await Promise.all([jobsEnded, ...servers.map((server) => drain(server, jobsEnded))]);
+      keepNonces(paths, ctx.signatures.remembered);
       rmSync(paths.daemon, { force: true });
       // Before the store's log goes, which is what says that it may (`requireLog`).
       syncDirectory(paths.run);
@@ -232,7 +234,7 @@ function makeContext(
     insecureLocalhost,
     federation,
     syncs: makeSyncs(federation, changes),
-    signatures: new RequestVerifier(ports.clock),
+    signatures: new RequestVerifier(ports.clock, takeNonces(paths)),
     steward: new StewardWatch(federation, settings.watchS * 1000),
     servesDirectory: directory,
     startedAt: ports.clock(),

@@ -6,6 +6,7 @@ import {
   callOf,
   changePair,
   didOf,
+  forget,
   grant,
   idsOf,
   meet,
@@ -137,9 +138,7 @@ test("without a valid cursor only differences travel", async () => {
     );
   }
   expect(await meet(a, b)).toMatchObject({ pulled: 3000, rounds: 3 });
-  const { instance } = a.ctx;
-  const did = await didOf(b);
-  await instance.store.transact((writer) => writer.removePeer(did));
+  await forget(a, b);
   await write(b, "th_7", [{ text: "new" }]);
   await write(a, "th_8", [{ text: "mine" }]);
   const summary = await meet(a, b);
