@@ -21,9 +21,11 @@ export function takeNonces({ nonces, run }: HomePaths): Nonces | null {
   }
 }
 
-/** Without room on the disk the next daemon starts as after one that was killed. */
+/** Also where there are none: that is what lets the request in that wakes an instance, although it was signed before. */
 export function keepNonces({ nonces }: HomePaths, remembered: Nonces): void {
   try {
-    if (remembered.length > 0) writeFileAtomic(nonces, utf8(JSON.stringify(remembered)));
-  } catch {}
+    writeFileAtomic(nonces, utf8(JSON.stringify(remembered)));
+  } catch {
+    // Without room on the disk the next daemon starts as after one that was killed.
+  }
 }
