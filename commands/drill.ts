@@ -28,7 +28,11 @@ const command = defineSpl({
     ...decryptArgs,
     ...targetArgs,
   },
-  examples: ["spl drill", "spl drill --from latest", "spl drill --from backup.tar.zst.age --decrypt-key key.txt"],
+  examples: [
+    "spl drill",
+    "spl drill --from latest",
+    "spl drill --from backup.tar.zst.age --decrypt-key key.txt",
+  ],
   run: async (ctx, { from, keep, decryptKey, url }) => {
     const source = from === undefined ? live(ctx, url) : await bundle(ctx, from, decryptKey, url);
     const { drill } = await import("../lib/drill/drill.ts");
@@ -39,7 +43,9 @@ const command = defineSpl({
     if (ctx.output !== "text") return ctx.out.write(jsonLine(result));
     if (isTerminal(1)) await ctx.out.write(report(result));
     if (result.kept !== null) {
-      await ctx.err.line(`${result.kept} holds the private key of ${result.did}; remove it when you have looked`);
+      await ctx.err.line(
+        `${result.kept} holds the private key of ${result.did}; remove it when you have looked`,
+      );
     }
   },
 });

@@ -92,7 +92,10 @@ const command = defineSpl({
 async function foreground(ctx: Context, args: ServeArgs & { untilEof: boolean }): Promise<void> {
   const port = check(args);
   const bootstrap = bootstrapHash(ctx.env);
-  leaveBootstrapBehind(["serve", ...flagsOf(args), ...(args.untilEof ? ["--until-eof"] : []), "--output", ctx.output], ctx.env);
+  leaveBootstrapBehind(
+    ["serve", ...flagsOf(args), ...(args.untilEof ? ["--until-eof"] : []), "--output", ctx.output],
+    ctx.env,
+  );
   // Asked for before anything is opened, so that an early signal ends it in order as well.
   const { signal } = ctx;
   await warn(ctx, args);

@@ -15,8 +15,6 @@ export interface Promised {
   accounts: AccountLine[];
   folds: InstanceFolds;
   sample: Map<string, Entry>;
-  /** Bytes of all records. */
-  bytes: number;
 }
 
 /** @throws SplError verification_failed, which names what is not as it was */

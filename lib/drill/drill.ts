@@ -1,8 +1,8 @@
+import { toHex } from "../base/bytes.ts";
 import { type Clock, isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { homePaths } from "../base/home.ts";
 import { sha256 } from "../base/sha256.ts";
-import { toHex } from "../base/bytes.ts";
 import { VERSION } from "../base/version.ts";
 import type { AccountLine, Compression } from "../bundle/types.ts";
 import type { InstanceClient } from "../client/instance_client.ts";
@@ -11,12 +11,12 @@ import { loadKey } from "../identity/keys_folder.ts";
 import { inspectBundle } from "../instance/inspect.ts";
 import { compareContent, compareExports, compareStatus, type Promised, requireSame } from "./compare.ts";
 import { type BundleFile, readBack, writeBundle } from "./file.ts";
+import { PhaseClock } from "./phase_clock.ts";
 import { type Env, lockDrills } from "./places.ts";
 import { keepReceipt, signReceipt } from "./receipts.ts";
 import { Sample } from "./sample.ts";
 import { clearScratch, Scratch } from "./scratch.ts";
 import { ScratchInstance } from "./scratch_instance.ts";
-import { PhaseClock } from "./phase_clock.ts";
 import type { Phase, PhaseTime, Receipt } from "./types.ts";
 
 /** What is brought back: a running instance, or a bundle that is at hand. */
@@ -85,17 +85,22 @@ class Drill {
   async run(): Promise<Receipt> {
     const { source, scratch, phases } = this;
     const at = isoTime(this.options.clock());
-    const before = source.kind === "instance" ? await phases.time("export", () => source.client.status()) : null;
+    const before =
+      source.kind === "instance" ? await phases.time("export", () => source.client.status()) : null;
     const file = await this.#fetch();
     const promised = await phases.time("verify", () => this.#verify(file));
     if (before !== null) {
       // Where nobody has written meanwhile the bundle has to hold what the instance says it holds.
       const after = await phases.time("export", () => asked(source).status());
       if (after.digest === before.digest) {
-        await phases.time("verify", async () => requireSame("the exported digest", before.digest, promised.digest));
+        await phases.time("verify", async () =>
+          requireSame("the exported digest", before.digest, promised.digest),
+        );
       }
     }
-    const instance = await phases.time("boot", async () => ScratchInstance.start(scratch.home, this.options.env));
+    const instance = await phases.time("boot", async () =>
+      ScratchInstance.start(scratch.home, this.options.env),
+    );
     const interrupt = () => instance.interrupt();
     this.options.signal.addEventListener("abort", interrupt);
     let receipt: Receipt;
@@ -174,7 +179,11 @@ class Drill {
     await time("boot", () => instance.ready());
     await time("import", async () => {
       const query = { dry_run: false, force_overwrite: false, keep_identity: false, deep: false };
-      await client.importBundle(readBack(file), { ...query, expect_did: manifest.source_did }, () => undefined);
+      await client.importBundle(
+        readBack(file),
+        { ...query, expect_did: manifest.source_did },
+        () => undefined,
+      );
       await compareStatus(client, promised);
     });
     await time("compare", () => compareContent(client, promised));
@@ -185,7 +194,7 @@ class Drill {
     });
     const { fingerprint } = parseInstanceDid(manifest.source_did)!;
     const key = await time("compare", async () => loadKey(homePaths(instance.home).keys, fingerprint));
-    const phases: PhaseTime[] = this.phases.times.slice();
+    const phases: PhaseTime[] = this.phases.times.map((time) => ({ ...time }));
     const took = (name: Phase) => phases.find(({ phase }) => phase === name)!.ms;
     return signReceipt(
       {

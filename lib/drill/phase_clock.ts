@@ -22,7 +22,10 @@ export class PhaseClock {
       return await work();
     } catch (error) {
       if (!(error instanceof SplError)) throw error;
-      throw error.retold({ message: `drill failed in the phase ${phase}: ${error.message}`, detail: { phase } });
+      throw error.retold({
+        message: `drill failed in the phase ${phase}: ${error.message}`,
+        detail: { phase },
+      });
     } finally {
       const ms = Math.round(performance.now() - began);
       const known = this.times.find((time) => time.phase === phase);

@@ -67,9 +67,13 @@ export async function latestBackup(env: Env, whose: () => Promise<string>): Prom
   const instance = folders.length === 1 ? only! : folders.length > 1 ? didTail(await whose()) : null;
   const newest = instance === null ? undefined : backups(instance).at(-1);
   if (newest !== undefined) return newest;
-  throw new SplError("not_found", `there is no backup in ${instance === null ? root : join(root, instance)}`, {
-    hint: "spl backup takes one; or name a bundle with --from",
-  });
+  throw new SplError(
+    "not_found",
+    `there is no backup in ${instance === null ? root : join(root, instance)}`,
+    {
+      hint: "spl backup takes one; or name a bundle with --from",
+    },
+  );
 }
 
 function didTail(did: string): string {
