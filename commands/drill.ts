@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileError } from "../lib/base/errors.ts";
+import { counted } from "../lib/base/text.ts";
 import { requireConfidential } from "../lib/client/target.ts";
 import type { DrillResult, Source } from "../lib/drill/drill.ts";
 import { latestBackup } from "../lib/drill/places.ts";
@@ -14,7 +15,7 @@ const command = defineSpl({
   name: "drill",
   summary: "Prove that this instance can come back",
   description:
-    "Exports it, or takes a bundle, brings it back in a scratch home under TMPDIR that connects to nobody, and compares\nidentity, records and a fresh export. The live instance is only read. Says nothing of success but on a terminal or\nwith -o json; the receipt, signed by the identity that came back, is kept for spl drill list. What differs ends it\nwith status 6.",
+    "Exports it, or takes a bundle, brings it back in a scratch home under TMPDIR that connects to\nnobody, and compares identity, records and a fresh export. The live instance is only read. Says\nnothing of success but on a terminal or with -o json; the receipt, signed by the identity that came\nback, is kept for spl drill list. What differs ends it with status 6.",
   args: {
     from: {
       type: "string",
@@ -79,13 +80,13 @@ function report(result: DrillResult): string {
   return `✓ ${result.source} comes back whole
 ${renderFacts([
   ["identity", did],
-  ["records", `${records} in ${threads} threads, ${sampled} of them compared one by one`],
+  ["records", `${records} in ${counted(threads, "thread")}, ${sampled} of them compared one by one`],
   ["accounts", accounts],
   ["pairs", federation_pairs],
   ["grants", consent_grants],
   ["digest", result.digest],
   ["fresh export", result.same_file ? "the same, byte for byte" : "the same content, in another compression"],
-  ["phases", times.map(({ phase, ms }) => `${phase} ${ms} ms`).join(", ")],
+  ["phases", `${times.map(({ phase, ms }) => `${phase} ${(ms / 1000).toFixed(2)}`).join(", ")} s`],
   ["back in", `${(result.recovered_ms / 1000).toFixed(2)} s`],
   ["receipt", result.receipt],
 ])}`;

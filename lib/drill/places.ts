@@ -71,7 +71,7 @@ export async function latestBackup(env: Env, whose: () => Promise<string>): Prom
     "not_found",
     `there is no backup in ${instance === null ? root : join(root, instance)}`,
     {
-      hint: "spl backup takes one; or name a bundle with --from",
+      hint: "name a bundle with --from",
     },
   );
 }

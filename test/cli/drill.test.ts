@@ -171,7 +171,7 @@ test("no instance, no file, no backup, another drill: refused with what to do", 
   expect(gone.stderr).toMatch(/^drill failed in the phase export: cannot reach [^\n]*\n$/);
   expect((await drill(["--from", "nowhere.tar"])).stderr).toStartWith("cannot read ");
   const latest = await drill(["--from", "latest"]);
-  expect([latest.status, latest.stderr.trim().split("; ")[1]]).toEqual([1, "spl backup takes one"]);
+  expect([latest.status, latest.stderr.trim().split("; ")[1]]).toEqual([1, "name a bundle with --from"]);
   const held = HomeLock.tryTake({ lock: box.file("data/syncropel/drills/.lock") })!;
   try {
     expect(await drill()).toEqual({
