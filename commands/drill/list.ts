@@ -9,6 +9,7 @@ const command = defineSpl({
   summary: "Good drills of this machine, and how long coming back took",
   description: "Receipts that their DID has not signed are shown as damaged.",
   args: {},
+  examples: ["spl drill list", "spl drill list -o json"],
   run: async (ctx) => {
     const rows = keptReceipts(ctx.env, null).map(({ path, receipt }) => ({
       signature: receipt === null ? ("invalid" as const) : ("valid" as const),
