@@ -112,7 +112,7 @@ async function backUp(ctx: Context, args: Args, plan: Plan): Promise<BackupResul
   const named = args.to === undefined ? null : await openTarget(args.to, ctx.cwd, ctx.env);
   const { instance_did } = await client.status();
   const target = named ?? openDefault(ctx.env, instance_did);
-  const lock = lockTarget(ctx.env, target, "backup", 0);
+  const lock = lockTarget(ctx.env, target, "backup");
   if (!lock) throw alreadyRunning(target);
   try {
     const bundle = await client.exportBundle(

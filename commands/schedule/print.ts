@@ -1,12 +1,11 @@
-import { resolve } from "node:path";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { cronText, launchdText, type ScheduledJob, systemdText } from "../../lib/backup/schedule.ts";
 import { selfCommand } from "../../lib/base/runtime.ts";
 import { backupTargetArgs } from "../_backup.ts";
 import { encryptArgs } from "../_bundle_file.ts";
 import { defineSpl, printResult, runAlone } from "../_kit.ts";
 import { placesEnv } from "../_service.ts";
-
-const TEXTS = { cron: cronText, systemd: systemdText, launchd: launchdText };
 
 const command = defineSpl({
   name: "schedule print",
@@ -41,7 +40,13 @@ const command = defineSpl({
       },
       { name: "drill", command: [...selfCommand(), "drill"], env, weekday: 0, hour: 4, minute: 0 },
     ];
-    const text = TEXTS[scheduler](jobs);
+    const logs = join(ctx.env.HOME ?? homedir(), "Library", "Logs");
+    const text =
+      scheduler === "cron"
+        ? cronText(jobs)
+        : scheduler === "systemd"
+          ? systemdText(jobs)
+          : launchdText(jobs, logs);
     await printResult(ctx, { scheduler, text }, () => text);
   },
 });

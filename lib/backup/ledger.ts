@@ -5,6 +5,7 @@ import type { BackupTarget, LedgerEntry } from "./types.ts";
 
 /** How long an update waits for another one; each takes milliseconds, on S3 perhaps a second. */
 const PATIENCE_MS = 60_000;
+const LOOK_MS = 20;
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /** What is known of the backups of one instance, by name. It lies beside them as `<instance>-ledger.json`. */
@@ -45,8 +46,7 @@ export async function updateLedger(
   { did, instance }: { did: string; instance: string },
   change: (backups: Record<string, LedgerEntry>) => void,
 ): Promise<Ledger> {
-  const lock = lockTarget(env, target, "ledger", PATIENCE_MS);
-  if (!lock) throw new SplError("store_busy", `the ledger in ${target.url} is locked`);
+  const lock = await awaitLock(env, target);
   try {
     const name = ledgerName(instance);
     await target.clearTemporaries(name);
@@ -65,6 +65,20 @@ export async function updateLedger(
     return ledger;
   } finally {
     lock.release();
+  }
+}
+
+async function awaitLock(env: Env, target: BackupTarget): Promise<{ release(): void }> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const lock = lockTarget(env, target, "ledger");
+    if (lock) return lock;
+    if (performance.now() > deadline) {
+      throw new SplError("store_busy", `the ledger in ${target.url} is locked`, {
+        hint: "another spl backup command holds it; run the same command again",
+      });
+    }
+    await Bun.sleep(LOOK_MS);
   }
 }
 

@@ -57,15 +57,10 @@ export function openDefault(env: Env, did: string): BackupTarget {
  * The right to do `what` at a target, held by one process of this user at a time; null while another holds it. Kept
  * on this machine, since not every target can lock.
  */
-export function lockTarget(
-  env: Env,
-  target: BackupTarget,
-  what: "backup" | "ledger",
-  patienceMs: number,
-): HomeLock | null {
+export function lockTarget(env: Env, target: BackupTarget, what: "backup" | "ledger"): HomeLock | null {
   const folder = makePrivate(join(backupsFolder(env), ".locks"));
   const name = toHex(sha256.hash(utf8(target.url))).slice(0, 16);
-  return HomeLock.tryTake({ lock: join(folder, `${name}.${what}`) }, patienceMs);
+  return HomeLock.tryTake({ lock: join(folder, `${name}.${what}`) });
 }
 
 export function makePrivate(folder: string): string {

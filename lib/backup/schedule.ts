@@ -66,8 +66,8 @@ WantedBy=timers.target
 ${units.join("\n")}`;
 }
 
-/** Property lists for `~/Library/LaunchAgents`, each behind its name. */
-export function launchdText(jobs: readonly ScheduledJob[]): string {
+/** Property lists for `~/Library/LaunchAgents`, each behind its name. @param logs folder for what the jobs say */
+export function launchdText(jobs: readonly ScheduledJob[], logs: string): string {
   const lists = jobs.map(
     ({
       name,
@@ -84,7 +84,7 @@ ${launchdList(`com.syncropel.spl.${name}`, command, env, [
   `    <key>Hour</key><integer>${hour}</integer>`,
   `    <key>Minute</key><integer>${minute}</integer>`,
   "  </dict>",
-  `  <key>StandardErrorPath</key><string>/tmp/spl-${name}.err</string>`,
+  `  <key>StandardErrorPath</key><string>${xml(`${logs}/spl-${name}.log`)}</string>`,
 ])}`,
   );
   return `<!-- Put each part, from its <?xml line on, into the file that the line before it names, then:
@@ -96,7 +96,6 @@ ${lists.join("\n")}`;
 export function systemdService(command: readonly string[], env: Readonly<Record<string, string>>): string {
   return `[Unit]
 Description=spl, an instance of records that can leave
-After=network-online.target
 
 [Service]
 ${environment(env)}ExecStart=${command.map((word) => systemdWord(word.replaceAll("$", "$$$$"))).join(" ")}

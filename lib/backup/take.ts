@@ -10,7 +10,7 @@ import { updateLedger } from "./ledger.ts";
 import { backupName, instanceTail, parseBackupName } from "./names.ts";
 import type { Env } from "./places.ts";
 import { type Retention, toPrune } from "./retention.ts";
-import type { BackupTarget, LedgerEntry, Verified } from "./types.ts";
+import type { BackupTarget, LedgerEntry, StoredFile, Verified } from "./types.ts";
 
 export interface BackupOptions {
   env: Env;
@@ -54,9 +54,7 @@ export async function takeBackup(
   const did = manifest.source_did;
   const instance = instanceTail(did);
   await target.clearTemporaries(`${instance}-`);
-  const taken = new Set((await target.list()).map(({ name }) => name.replace(/\.age$/, "")));
-  let time = Math.floor(now / 1000) * 1000;
-  while (taken.has(backupName(did, time, false))) time += 1000;
+  const time = freeTime(await target.list(), instance, now);
   const name = backupName(did, time, encryption !== null);
 
   const hash = sha256.stream();
@@ -124,6 +122,19 @@ export async function takeBackup(
     verified,
     pruned: await prune(env, target, did, retention, name),
   };
+}
+
+/** How far names may run ahead of the clock, so that backups of one second still sort in their order. */
+const MAX_AHEAD_MS = 60_000;
+
+/** A time for the name: behind the instance's latest backup, unless the clock was wrong then. Whole seconds. */
+function freeTime(files: readonly StoredFile[], instance: string, now: number): number {
+  const times = files
+    .map(({ name }) => parseBackupName(name))
+    .filter((each) => each !== null)
+    .filter((each) => each.instance === instance && each.time <= now + MAX_AHEAD_MS)
+    .map((each) => each.time + 1000);
+  return Math.max(Math.floor(now / 1000) * 1000, ...times);
 }
 
 /**

@@ -14,18 +14,15 @@ export class HomeLock {
     this.#db = db;
   }
 
-  /**
-   * The lock, or null while another process holds it.
-   * @param patienceMs how long to wait for the other process first
-   */
-  static tryTake({ lock }: Pick<HomePaths, "lock">, patienceMs = 0): HomeLock | null {
+  /** The lock, or null while another process holds it. */
+  static tryTake({ lock }: Pick<HomePaths, "lock">): HomeLock | null {
     let db: Database | undefined;
     try {
       createPrivate(lock);
       db = new Database(lock, { create: false, readwrite: true });
       // Without a journal on disk the lock costs no space, so that a full disk keeps nobody from reading.
       db.run("PRAGMA journal_mode = MEMORY");
-      db.run(`PRAGMA busy_timeout = ${patienceMs}`);
+      db.run("PRAGMA busy_timeout = 0");
       // Not EXCLUSIVE, for which two that try at once can get in the way of each other so that neither has it.
       db.run("BEGIN IMMEDIATE");
       return new HomeLock(db);
