@@ -45,7 +45,9 @@ export function backupHealth(env: Env, did: string | null, now: number): Result 
     .map(readLast)
     .filter((each) => each !== null)
     .sort((a, b) => (a.taken_at < b.taken_at ? 1 : -1));
-  const warn = (detail: string): Result => ({ result: "warn", detail, fix: "spl backup" });
+  // A home that does not open cannot be backed up.
+  const fix = did === null ? null : "spl backup";
+  const warn = (detail: string): Result => ({ result: "warn", detail, fix });
   if (!last) return warn("no backup has been verified from this machine");
   const where = `${last.target}/${last.name}`;
   if (isAbsolute(last.target) && !exists(where)) return warn(`the last verified backup is gone: ${where}`);
