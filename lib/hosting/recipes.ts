@@ -17,7 +17,7 @@ export type Recipe = keyof typeof RECIPES;
 
 /** An image that runs one instance: what driver fly names with `--fly-image`. Build it beside the program. */
 function dockerfile(): string {
-  return `# docker build -t spl .            (this file as Dockerfile, beside the program dist/spl as spl)
+  return `# docker build -t spl .            (this file as Dockerfile, beside the program)
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY --chmod=0755 spl /usr/local/bin/spl
@@ -36,7 +36,7 @@ CMD ["serve", "--host", "0.0.0.0", "--port", "9100"]
 function systemdUnit({ program, domain }: RecipeFacts): string {
   return `# /etc/systemd/system/spl-host.service; then: systemctl enable --now spl-host
 [Unit]
-Description=spl hosting service for ${domain}
+Description=Hosting service of spl for ${domain}
 Wants=network-online.target
 After=network-online.target
 
