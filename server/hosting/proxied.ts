@@ -20,6 +20,8 @@ export interface Place {
 
 /** What an instance answers below a name that it shares with others: its API, and no page. */
 const API = /^\/(?:v1|federation|directory|\.well-known)\/|^\/(?:health|openapi\.json|metrics)$/;
+/** What browsers show as a page, or as a part of one. */
+const PAGE = /html|xml|svg/i;
 /** A page that came through all the same may do nothing (CSP level 3). */
 const HARMLESS = "default-src 'none'; sandbox; frame-ancestors 'none'";
 
@@ -73,6 +75,9 @@ export async function proxied(
   });
   if (shared) {
     response.headers.set("content-security-policy", HARMLESS);
+    response.headers.set("x-content-type-options", "nosniff");
+    if (PAGE.test(response.headers.get("content-type") ?? ""))
+      response.headers.set("content-type", "text/plain");
     response.headers.delete("clear-site-data");
     response.headers.delete("service-worker-allowed");
   }
