@@ -21,6 +21,7 @@ import type { AppContext } from "./context.ts";
 import { makeSyncs, startPoller } from "./federation.ts";
 import { drain, listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
+import { RequestMetrics } from "./metrics.ts";
 import { keepNonces, takeNonces } from "./nonces.ts";
 import { PairingWatch } from "./pairing.ts";
 import { Sessions } from "./sessions.ts";
@@ -209,7 +210,7 @@ function makeContext(
   stopping: AbortSignal,
 ): AppContext {
   const { paths, ports } = instance;
-  const log = openLog(paths.log, ports.clock, echo);
+  const log = openLog(paths.log, ports.clock, { echo, format: settings.logFormat });
   const url = settings.publicUrl ?? bound;
   const federation: FederationContext = {
     instance,
@@ -228,6 +229,7 @@ function makeContext(
     sessions: new Sessions(instance),
     attempts,
     pace: new Pace(ports.clock),
+    metrics: new RequestMetrics(),
     log,
     url,
     hosts: hostPolicy(settings),
