@@ -6,7 +6,7 @@ import type { Instance } from "../lib/instance/instance.ts";
 import type { BundleJobs } from "./bundle_jobs.ts";
 import type { Changes } from "./changes.ts";
 import type { Log } from "./log.ts";
-import type { RequestMetrics } from "./metrics.ts";
+import type { RequestMetrics } from "./request_metrics.ts";
 import type { Sessions } from "./sessions.ts";
 import type { HostPolicy } from "./stages/host.ts";
 import type { Pace } from "./stages/pace.ts";

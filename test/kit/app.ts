@@ -10,7 +10,7 @@ import { BundleJobs } from "../../server/bundle_jobs.ts";
 import { Changes } from "../../server/changes.ts";
 import type { AppContext } from "../../server/context.ts";
 import { makeSyncs } from "../../server/federation.ts";
-import { RequestMetrics } from "../../server/metrics.ts";
+import { RequestMetrics } from "../../server/request_metrics.ts";
 import { Sessions } from "../../server/sessions.ts";
 import { Pace } from "../../server/stages/pace.ts";
 import type { Peer } from "../../server/stages/peer.ts";
