@@ -84,7 +84,7 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
       });
     }
     undo.defer(() => lock.release());
-    const log = openLog(join(paths.logs, "host.log"), systemClock, options.echo);
+    const log = openLog(join(paths.logs, "host.log"), systemClock, { echo: options.echo });
     const key = hostKey(paths);
     const ready = Promise.withResolvers<HostingApp>();
     const stopping = new AbortController();
