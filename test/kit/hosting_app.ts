@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { SplError } from "../../lib/base/errors.ts";
+import { eventText, type Facts } from "../../lib/base/log_line.ts";
 import { migrate } from "../../lib/hosting/database.ts";
 import type { HostingSettings } from "../../lib/hosting/hosting.ts";
 import { DEFAULT_DEADLINES, DEFAULT_PLANS } from "../../lib/hosting/plans.ts";
@@ -10,7 +11,6 @@ import type { Address, Driver, Machine, Step } from "../../lib/hosting/types.ts"
 import { makeHostingApp } from "../../server/hosting/app.ts";
 import type { Visitor } from "../../server/hosting/route.ts";
 import { SqliteDatabase } from "../../server/hosting/sqlite.ts";
-import { eventText, type Facts } from "../../server/log.ts";
 import { ScratchHome } from "./spl.ts";
 
 /** A request as an instance behind the proxy saw it. */
