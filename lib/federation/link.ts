@@ -27,7 +27,8 @@ export interface PeerRequest {
 
 /** What to type where a peer refuses; its own advice is about its side. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
-  pair_unknown: "spl federation pair URL asks it anew; spl federation revoke ID ends the pair here as well",
+  pair_unknown:
+    "spl federation pair URL asks it anew where it has revoked the pair; spl federation revoke ID ends it here as well",
 };
 
 /** What a call needs to know of a pair. */
