@@ -268,7 +268,7 @@ describe("is refused by name:", () => {
     expect([error.code, error.message, error.hint]).toEqual([
       "pair_unknown",
       `${url} refuses: you may not have this`,
-      undefined,
+      "spl federation pair URL asks it anew where it has revoked the pair; spl federation revoke ID ends it here as well",
     ]);
   });
 });
