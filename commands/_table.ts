@@ -180,6 +180,7 @@ export const COMMANDS: readonly Section[] = [
           wake: () => import("./host/wake.ts"),
           delete: () => import("./host/delete.ts"),
           invite: () => import("./host/invite.ts"),
+          print: () => import("./host/print.ts"),
         },
       },
     },

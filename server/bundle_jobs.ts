@@ -2,6 +2,7 @@ import { fromProblem, toProblem } from "../lib/api/problem.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { workerSpecifier } from "../lib/base/runtime.ts";
 import type { Manifest } from "../lib/bundle/types.ts";
+import type { ActorImportOptions, ActorImportSummary } from "../lib/instance/actor_import.ts";
 import type { BundleVerified, ExportOptions, ImportOptions, ImportSummary } from "../lib/instance/types.ts";
 import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
 import type { Log } from "./log.ts";
@@ -71,6 +72,27 @@ export class BundleJobs {
     options: ImportOptions,
     beforeAdoption: (did: string) => Promise<void> = async () => undefined,
   ): Promise<ImportJob> {
+    const worker = await this.#startUpload(input, { kind: "import", home: this.home, options });
+    worker.adopting.promise.then(beforeAdoption).then(
+      () => worker.post({ kind: "adopt" }),
+      (error) => worker.abort(error),
+    );
+    return { verified: worker.verified.promise, imported: worker.imported.promise };
+  }
+
+  /**
+   * Imports the actor whose file `input` yields, as `startImport` does a bundle.
+   * @throws SplError import_running, and what `importActor` throws
+   */
+  async importActor(
+    input: AsyncIterable<Uint8Array>,
+    options: ActorImportOptions,
+  ): Promise<ActorImportSummary> {
+    const worker = await this.#startUpload(input, { kind: "actor-import", home: this.home, options });
+    return worker.actorImported.promise;
+  }
+
+  async #startUpload(input: AsyncIterable<Uint8Array>, job: ToWorker): Promise<BundleWorker> {
     await this.#vacateImport();
     if (this.#import) {
       throw new SplError("import_running", "an import is running already", {
@@ -78,18 +100,14 @@ export class BundleJobs {
       });
     }
     const worker = this.#start();
-    worker.adopting.promise.then(beforeAdoption).then(
-      () => worker.post({ kind: "adopt" }),
-      (error) => worker.abort(error),
-    );
     const upload = new Upload(input, this.clock);
     this.#import = { worker, upload };
     worker.ended.then(() => {
       this.#import = null;
     });
-    worker.post({ kind: "import", home: this.home, options });
+    worker.post(job);
     worker.feed(upload.chunks());
-    return { verified: worker.verified.promise, imported: worker.imported.promise };
+    return worker;
   }
 
   async #vacateImport(): Promise<void> {
@@ -150,6 +168,7 @@ class BundleWorker {
   readonly manifest = handled<Manifest>();
   readonly verified = handled<BundleVerified>();
   readonly imported = handled<ImportSummary>();
+  readonly actorImported = handled<ActorImportSummary>();
   /** The DID that the import is about to adopt. */
   readonly adopting = handled<string>();
   /** The job has its result; the thread is about to end. */
@@ -217,13 +236,14 @@ class BundleWorker {
       this.#fail(fromProblem(message.problem));
     } else {
       if (message.kind === "imported") this.imported.resolve(message.summary);
+      else if (message.kind === "actor-imported") this.actorImported.resolve(message.summary);
       this.over = true;
     }
   }
 
   /** Whoever waits for this worker meets the error; where nobody does, nothing happens. */
   #fail(error: unknown): void {
-    for (const { reject } of [this.manifest, this.verified, this.imported]) reject(error);
+    for (const { reject } of [this.manifest, this.verified, this.imported, this.actorImported]) reject(error);
     this.#input.end(error);
     this.#output.fail(error);
     this.over = true;

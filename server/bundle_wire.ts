@@ -1,11 +1,13 @@
 import type { Problem } from "../lib/api/problem.ts";
 import type { Manifest } from "../lib/bundle/types.ts";
+import type { ActorImportOptions, ActorImportSummary } from "../lib/instance/actor_import.ts";
 import type { BundleVerified, ExportOptions, ImportOptions, ImportSummary } from "../lib/instance/types.ts";
 
 /** What main thread and bundle worker say to each other. One worker does one job, then it is ended. */
 export type ToWorker =
   | { kind: "export"; home: string; options: ExportOptions }
   | { kind: "import"; home: string; options: ImportOptions }
+  | { kind: "actor-import"; home: string; options: ActorImportOptions }
   | { kind: "abort"; problem: Problem }
   /** The answer to `adopting`: go on. */
   | { kind: "adopt" }
@@ -17,6 +19,7 @@ export type FromWorker =
   /** The identity of this DID is about to be adopted; waits to be told that what is known of it has been learnt. */
   | { kind: "adopting"; did: string }
   | { kind: "imported"; summary: ImportSummary }
+  | { kind: "actor-imported"; summary: ActorImportSummary }
   | { kind: "exported" }
   /** `trace` is for the log, of errors that nobody foresaw. */
   | { kind: "failed"; problem: Problem; trace: string | null }

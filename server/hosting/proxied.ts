@@ -1,4 +1,4 @@
-import { PROBLEM_TYPE } from "../../lib/api/media.ts";
+import { PROBLEM_TYPE, STATEMENT_HEADER } from "../../lib/api/media.ts";
 import { toProblem } from "../../lib/api/problem.ts";
 import { toBase64Url, utf8 } from "../../lib/base/bytes.ts";
 import { SplError } from "../../lib/base/errors.ts";
@@ -20,6 +20,8 @@ export interface Place {
 
 /** What an instance answers below a name that it shares with others: its API, and no page. */
 const API = /^\/(?:v1|federation|directory|\.well-known)\/|^\/(?:health|openapi\.json|metrics)$/;
+/** What browsers show as a page, or as a part of one. */
+const PAGE = /html|xml|svg/i;
 /** A page that came through all the same may do nothing (CSP level 3). */
 const HARMLESS = "default-src 'none'; sandbox; frame-ancestors 'none'";
 
@@ -50,7 +52,7 @@ export async function proxied(
   }
   if (shared && !API.test(path)) {
     throw new SplError("not_found", "the pages of an instance are not served below this name", {
-      hint: "use the API, or spl on the command line",
+      hint: "use the API, or the command line",
     });
   }
   visitor.patience?.();
@@ -73,6 +75,9 @@ export async function proxied(
   });
   if (shared) {
     response.headers.set("content-security-policy", HARMLESS);
+    response.headers.set("x-content-type-options", "nosniff");
+    if (PAGE.test(response.headers.get("content-type") ?? ""))
+      response.headers.set("content-type", "text/plain");
     response.headers.delete("clear-site-data");
     response.headers.delete("service-worker-allowed");
   }
@@ -97,6 +102,6 @@ async function movedAway(service: HostingService, { label, did }: HostedInstance
   );
   const body = { ...toProblem(error), ...(statement && { statement }) };
   const headers = new Headers({ "content-type": PROBLEM_TYPE, "cache-control": "no-store" });
-  if (statement) headers.set("syncropel-statement", toBase64Url(utf8(JSON.stringify(statement))));
+  if (statement) headers.set(STATEMENT_HEADER, toBase64Url(utf8(JSON.stringify(statement))));
   return new Response(JSON.stringify(body), { status: 410, headers });
 }

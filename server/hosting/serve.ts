@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delayed } from "node:timers/promises";
 import { writeFileAtomic } from "../../lib/base/atomic_file.ts";
 import { systemClock } from "../../lib/base/clock.ts";
 import { fileError, SplError } from "../../lib/base/errors.ts";
@@ -9,6 +10,8 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { selfCommand } from "../../lib/base/runtime.ts";
 import type { AddressPolicy } from "../../lib/federation/addresses.ts";
 import { migrate } from "../../lib/hosting/database.ts";
+import { flyDriver } from "../../lib/hosting/fly/driver.ts";
+import type { FlyOptions } from "../../lib/hosting/fly/options.ts";
 import type { HostingPorts, HostingSettings } from "../../lib/hosting/hosting.ts";
 import { Registry } from "../../lib/hosting/registry.ts";
 import { HostingService } from "../../lib/hosting/service.ts";
@@ -47,7 +50,7 @@ export interface HostServeOptions {
 
 export type DriverChoice =
   | { name: "process"; allowNetworks: readonly string[] }
-  | { name: "fly"; make: (ports: Pick<HostingPorts, "fetch" | "random" | "log">) => Driver };
+  | { name: "fly"; options: FlyOptions };
 
 export interface RunningHost {
   url: string;
@@ -81,7 +84,7 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
       });
     }
     undo.defer(() => lock.release());
-    const log = openLog(join(paths.logs, "host.log"), systemClock, options.echo);
+    const log = openLog(join(paths.logs, "host.log"), systemClock, { echo: options.echo });
     const key = hostKey(paths);
     const ready = Promise.withResolvers<HostingApp>();
     const stopping = new AbortController();
@@ -170,7 +173,7 @@ function makeDriver(
   ports: HostingPorts,
   undo: AsyncDisposableStack,
 ): Driver {
-  if (choice.name === "fly") return choice.make(ports);
+  if (choice.name === "fly") return flyDriver(choice.options, { ...ports, delay });
   const driver = new ProcessDriver({
     folder: join(paths.home, "instances"),
     command: selfCommand(),
@@ -180,6 +183,11 @@ function makeDriver(
   });
   undo.defer(() => driver.stop());
   return driver;
+}
+
+/** Rejects when the signal aborts. */
+function delay(ms: number, signal: AbortSignal): Promise<void> {
+  return delayed(ms, undefined, { signal });
 }
 
 function sweep(service: HostingService, idleMs: number | null): ReturnType<typeof setInterval> | undefined {
