@@ -139,7 +139,7 @@ describe("every route", () => {
 
 describe("bodies", () => {
   const json = { "content-type": "application/json" };
-  const send = (path: string, body: BodyInit, headers: Record<string, string> = json) =>
+  const send = (path: string, body: string, headers: Record<string, string> = json) =>
     told(
       here.request(path, {
         method: "POST",
