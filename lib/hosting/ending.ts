@@ -17,10 +17,12 @@ const END_MS = 120_000;
 /** How long requests that are under way may go on before the end, milliseconds. */
 const QUIET_MS = 30_000;
 
-/** How the end learns that nobody needs the machine any more. */
+/** What keeps machines awake, as the end needs it. */
 export interface Quiet {
   /** Resolves when no request is under way, or the signal aborts. */
   quiet(id: string, signal: AbortSignal): Promise<void>;
+  /** The machine runs, and is to sleep when nobody needs it. */
+  found(id: string): void;
 }
 
 /** Which bundle its owner holds; null: none is wanted. */
@@ -50,6 +52,7 @@ export async function end(
     if (proof !== null) did = await compare(hosting, instance, proof);
   } catch (error) {
     await registry.move(instance.id, "ending", "ready");
+    quiet.found(instance.id);
     throw error;
   }
   await registry.beginRemoving(instance.id, to, did);
@@ -65,14 +68,17 @@ async function remove({ registry, driver, ports }: Hosting, instance: HostedInst
 
 /**
  * After the service was killed in the middle of an end: as long as nothing was removed it is an instance again, since
- * nobody was told that it is gone; else the removal goes on.
+ * nobody was told that it is gone; else the removal goes on, or is tried again at the next start.
  */
 export async function resumeEnds(hosting: Hosting): Promise<void> {
-  const { registry } = hosting;
+  const { registry, ports } = hosting;
   for (const { id } of await registry.list({ states: ["ending"] }))
     await registry.move(id, "ending", "ready");
-  for (const instance of await registry.list({ states: Object.values(REMOVING) }))
-    await remove(hosting, instance);
+  for (const instance of await registry.list({ states: Object.values(REMOVING) })) {
+    await remove(hosting, instance).catch((error) =>
+      ports.log("end-failed", { instance: instance.id, error: String(error) }),
+    );
+  }
 }
 
 /** The DID of the bundle that the instance gives now. @throws SplError conflict when it is another bundle */

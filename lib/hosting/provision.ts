@@ -1,5 +1,4 @@
-import { toSplError } from "../api/problem.ts";
-import { SplError } from "../base/errors.ts";
+import { type ErrorCode, SplError } from "../base/errors.ts";
 import type { Hosting } from "./hosting.ts";
 import { Notices } from "./notices.ts";
 import { type HostedInstance, PHASES, type Phase } from "./registry.ts";
@@ -19,7 +18,11 @@ export class Provisioner {
   readonly notices = new Notices();
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(readonly hosting: Hosting) {}
+  /** @param ready hears of each instance that has come to be */
+  constructor(
+    readonly hosting: Hosting,
+    readonly ready: (id: string) => void,
+  ) {}
 
   /** Goes on with an instance in the background, unless that is going on already. */
   start(id: string): Promise<void> {
@@ -72,7 +75,7 @@ export class Provisioner {
       } catch (thrown) {
         if (ports.stopping.aborted) return;
         const error = told(thrown, signal, phase);
-        if (error.code === "internal")
+        if (error.cause !== undefined)
           ports.log("provision-error", { instance: instance.id, error: String(error.cause) });
         const { code, message, hint = null } = error;
         ports.log("provision-failed", { instance: instance.id, phase, code });
@@ -81,6 +84,7 @@ export class Provisioner {
       }
       if (phase !== "ready") await registry.endPhase(instance.id, phase, ports.clock());
     }
+    this.ready(instance.id);
     ports.log("provisioned", { instance: instance.id, label: instance.label });
   }
 
@@ -148,13 +152,25 @@ export class Provisioner {
   }
 }
 
-/** What went wrong, as its owner is told. */
+/** What owners are told as it is; the rest speaks of files on this machine. */
+const FOR_OWNERS: readonly ErrorCode[] = [
+  "hosting_unavailable",
+  "boot_timeout",
+  "bootstrap_rejected",
+  "conflict",
+  "rate_limited",
+];
+
+/** What went wrong, as its owner is told; what only who runs the service may know is its cause. */
 function told(thrown: unknown, signal: AbortSignal, phase: Phase): SplError {
-  if (thrown instanceof SplError) return thrown;
+  if (thrown instanceof SplError && FOR_OWNERS.includes(thrown.code)) return thrown;
   if (signal.aborted) {
     return new SplError("boot_timeout", `the instance was not ready in time (${phase})`, {
       hint: "try again; nothing was left behind",
     });
   }
-  return toSplError(thrown);
+  const hint = "tell who runs this service, and try again";
+  return thrown instanceof SplError && thrown.code === "disk_full"
+    ? new SplError("disk_full", "this service has no space left", { hint, cause: thrown })
+    : new SplError("internal", "internal error", { hint, cause: thrown });
 }

@@ -75,16 +75,17 @@ export class Registry {
 
   /**
    * Takes a label for a new instance, in one transaction: of two at once one gets it.
+   * @param link hash of its first one-shot link
    * @param most instances that the owner may have, and that there may be, at one time
    * @throws SplError label_taken, limit_reached; forbidden for an invitation that was used meanwhile
    */
   async reserve(
-    wanted: Machine & { owner: string },
+    wanted: Machine & { owner: string; link: string },
     most: { owner: number; all: number },
     invitation: string | null,
     now: number,
   ): Promise<void> {
-    const { id, label, url, owner, plan } = wanted;
+    const { id, label, url, owner, plan, link } = wanted;
     const held = "state NOT IN ('failed', 'left', 'deleted')";
     const queries: Query[] = [
       {
@@ -96,9 +97,14 @@ export class Registry {
         params: [label, id, owner, most.owner, most.all, invitation, now],
       },
       {
-        sql: `INSERT INTO instances (id, label, url, owner, plan, state, created_at)
-          SELECT ?1, ?2, ?3, ?4, ?5, 'provisioning', ?6 WHERE EXISTS (SELECT 1 FROM labels WHERE label = ?2 AND instance = ?1)`,
+        sql: `INSERT INTO instances (id, label, url, owner, plan, state, links, created_at)
+          SELECT ?1, ?2, ?3, ?4, ?5, 'provisioning', 1, ?6 WHERE EXISTS (SELECT 1 FROM labels WHERE label = ?2 AND instance = ?1)`,
         params: [id, label, url, owner, JSON.stringify(plan), now],
+      },
+      {
+        sql: `INSERT INTO links (hash, instance, created_at)
+          SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM instances WHERE id = ?2)`,
+        params: [link, id, now],
       },
       {
         sql: `INSERT INTO owners (owner, created_at) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM instances WHERE id = ?3)
