@@ -1,5 +1,6 @@
 import { type ErrorCode, SplError } from "../base/errors.ts";
 import type { Hosting } from "./hosting.ts";
+import { alone } from "./lease.ts";
 import { Notices } from "./notices.ts";
 import { type HostedInstance, PHASES, type Phase } from "./registry.ts";
 import type { Handles, Step } from "./types.ts";
@@ -24,7 +25,7 @@ export class Provisioner {
     readonly ready: (id: string) => void,
   ) {}
 
-  /** Goes on with an instance in the background, unless that is going on already. */
+  /** Goes on with an instance in the background, unless that is going on already, here or in another process. */
   start(id: string): Promise<void> {
     const running = this.#running.get(id);
     if (running) return running;
@@ -43,15 +44,18 @@ export class Provisioner {
   }
 
   async #run(id: string): Promise<void> {
-    const instance = await this.hosting.registry.instance(id);
-    if (instance?.state === "provisioning") await this.#provision(instance);
-    const now = await this.hosting.registry.instance(id);
-    if (now?.state === "failing") await this.#clear(now);
-    this.notices.announce(id);
+    const ran = await alone(this.hosting, id, async (lost) => {
+      const instance = await this.hosting.registry.instance(id);
+      if (instance?.state === "provisioning") await this.#provision(instance, lost);
+      const now = await this.hosting.registry.instance(id);
+      if (now?.state === "failing") await this.#clear(now);
+    });
+    if (ran) this.notices.announce(id);
   }
 
-  async #provision(instance: HostedInstance): Promise<void> {
+  async #provision(instance: HostedInstance, lost: AbortSignal): Promise<void> {
     const { registry, ports } = this.hosting;
+    const left = AbortSignal.any([ports.stopping, lost]);
     const journal = await registry.phases(instance.id);
     const done = new Set(journal.filter((row) => row.ended_at !== null).map((row) => row.phase));
     let { handles } = instance;
@@ -59,7 +63,7 @@ export class Provisioner {
       if (done.has(phase)) continue;
       await registry.beginPhase(instance.id, phase, ports.clock());
       this.notices.announce(instance.id);
-      const signal = AbortSignal.any([ports.deadline(this.#deadline(phase)), ports.stopping]);
+      const signal = AbortSignal.any([ports.deadline(this.#deadline(phase)), left]);
       const step: Step = {
         machine: instance,
         handles,
@@ -73,7 +77,7 @@ export class Provisioner {
       try {
         await this.#phase(phase, step, () => handles);
       } catch (thrown) {
-        if (ports.stopping.aborted) return;
+        if (left.aborted) return;
         const error = told(thrown, signal, phase);
         if (error.cause !== undefined)
           ports.log("provision-error", { instance: instance.id, error: String(error.cause) });

@@ -244,14 +244,30 @@ export class Registry {
     );
   }
 
+  /** Takes or prolongs the lease on an instance; false while somebody else has it. */
+  async takeLease(instance: string, holder: string, until: number, now: number): Promise<boolean> {
+    const sql = `INSERT INTO leases (instance, holder, until) VALUES (?1, ?2, ?3)
+       ON CONFLICT DO UPDATE SET holder = ?2, until = ?3 WHERE holder = ?2 OR until <= ?4`;
+    return (await this.db.run(sql, instance, holder, until, now)) === 1;
+  }
+
+  async releaseLease(instance: string, holder: string): Promise<void> {
+    await this.db.run("DELETE FROM leases WHERE instance = ? AND holder = ?", instance, holder);
+  }
+
+  /** For a process that knows that it is the only one. */
+  async releaseAllLeases(): Promise<void> {
+    await this.db.run("DELETE FROM leases");
+  }
+
   async putTaken(id: string, bundleSha256: string): Promise<void> {
     await this.db.run("UPDATE instances SET taken = ? WHERE id = ?", bundleSha256, id);
   }
 
   /** From here on there is no way back. @param did of the identity that leaves, as its bundle says */
-  async beginRemoving(id: string, to: keyof typeof REMOVING, did: string | null): Promise<void> {
+  async beginRemoving(id: string, to: keyof typeof REMOVING, did: string | null): Promise<boolean> {
     const sql = "UPDATE instances SET state = ?, did = coalesce(?, did) WHERE id = ? AND state = 'ending'";
-    await this.db.run(sql, REMOVING[to], did, id);
+    return (await this.db.run(sql, REMOVING[to], did, id)) === 1;
   }
 
   /** Its machine is gone. The label stays its own. */

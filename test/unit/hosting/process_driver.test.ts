@@ -5,6 +5,7 @@ import { homePaths } from "../../../lib/base/home.ts";
 import { eventText, type Facts } from "../../../lib/base/log_line.ts";
 import type { Machine, Step } from "../../../lib/hosting/types.ts";
 import { ProcessDriver } from "../../../server/hosting/process_driver.ts";
+import { Daemon } from "../../kit/daemon.ts";
 import { ScratchHome, splBinary } from "../../kit/spl.ts";
 import { until } from "../../kit/until.ts";
 
@@ -218,17 +219,16 @@ describe("the deadline", () => {
 
 describe("the next service", () => {
   test("takes over what runs, notices when it ends, and can end it", async () => {
-    await made(driverOf());
-    const [pid] = processes();
+    const first = driverOf();
+    await made(first);
+    await first.sleep(step());
+    // Of a service that is gone: nobody else notices its end.
+    await using left = await Daemon.start(home, { env: { SYNCROPEL_HOME: paths().home } });
     const next = driverOf();
     expect(await healthy(next)).toBe(true);
     await next.wake(step());
-    expect(processes()).toEqual([pid!]);
-    process.kill(pid!, "SIGKILL");
-    await until(
-      async () => processes().includes(pid!),
-      (runs) => !runs,
-    );
+    expect(processes()).toEqual([left.pid]);
+    await left.end("SIGKILL");
     await next.wake(step());
     expect(await healthy(next)).toBe(true);
     expect(processes()).toHaveLength(1);
