@@ -46,6 +46,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       PRIMARY KEY (source, kind)
     )`,
   ],
+  // Who works on an instance, and until when unless that is prolonged.
+  ["CREATE TABLE leases (instance TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL)"],
 ];
 
 /**

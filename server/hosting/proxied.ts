@@ -45,31 +45,30 @@ export async function proxied(
   if (instance.state === "left") return movedAway(service, instance);
   if (instance.state === "deleted")
     throw new SplError("moved", `the instance ${label} was deleted by its owner`);
-  if (instance.state !== "ready") {
-    throw new SplError("hosting_unavailable", `the instance ${label} is ${instance.state}`, {
-      hint: "try again in a moment",
-    });
-  }
+  requireReady(instance, label);
   if (shared && !API.test(path)) {
     throw new SplError("not_found", "the pages of an instance are not served below this name", {
       hint: "use the API, or the command line",
     });
   }
   visitor.patience?.();
+  const safe = request.method === "GET" || request.method === "HEAD";
   const attempt = () =>
-    service.awake.serve(instance.id, (address) =>
-      forward(request, {
+    service.awake.serve(instance.id, async (address) => {
+      // Counted by now: what its end waits for, or what comes too late for it.
+      if (!safe) requireReady(await registry.instance(instance.id), label);
+      return forward(request, {
         address,
         ...(shared && { path }),
         client: visitor.client!,
         publicUrl: instance.url,
         stripCookies: shared,
         fetch: ports.fetch,
-      }),
-    );
+      });
+    });
   const response = await attempt().catch((error) => {
     // One that died and was started again is elsewhere; what changes nothing may be asked twice.
-    const again = (request.method === "GET" || request.method === "HEAD") && !request.signal.aborted;
+    const again = safe && !request.signal.aborted;
     if (again && error instanceof SplError && error.code === "hosting_unavailable") return attempt();
     throw error;
   });
@@ -82,6 +81,13 @@ export async function proxied(
     response.headers.delete("service-worker-allowed");
   }
   return response;
+}
+
+function requireReady(instance: HostedInstance | null, label: string): void {
+  if (instance?.state === "ready") return;
+  throw new SplError("hosting_unavailable", `the instance ${label} is ${instance?.state ?? "gone"}`, {
+    hint: "try again in a moment",
+  });
 }
 
 /**

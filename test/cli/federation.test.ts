@@ -275,11 +275,17 @@ test.each([
   const moved = stack.use(await Machine.serving(config));
   await moved.ok("import", bundle);
 
-  await b.serve(config, { port });
-  if (!listed) {
+  if (listed) {
+    await b.serve(config, { port });
+  } else {
+    // By itself it would tell the peer within a second of its return.
+    const again = { port: moved.daemon.port };
+    await moved.stop();
+    await b.serve(config, { port });
     const lost = await b.spl("sync");
     expect(lost.status).toBe(3);
     expect((await pairs(b))[0]).toMatchObject({ url: a.url, state: "active" });
+    await moved.serve(config, again);
     await moved.ok("sync");
   }
   await b.ok("sync");

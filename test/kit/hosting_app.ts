@@ -51,32 +51,40 @@ export class EchoDriver implements Driver, AsyncDisposable {
     return this.answer(seen);
   }
 
-  async volume({ machine }: Step): Promise<void> {
-    await this.before("volume", machine);
+  /** What the test does then, but not longer than the step may take. */
+  async #begin(step: string, machine: Machine, signal: AbortSignal): Promise<void> {
+    const { promise: overdue, reject } = Promise.withResolvers<void>();
+    overdue.catch(() => undefined);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    await Promise.race([this.before(step, machine), overdue]);
+  }
+
+  async volume({ machine, signal }: Step): Promise<void> {
+    await this.#begin("volume", machine, signal);
     this.volumes.add(machine.id);
   }
 
-  async machine({ machine }: Step): Promise<void> {
-    await this.before("machine", machine);
+  async machine({ machine, signal }: Step): Promise<void> {
+    await this.#begin("machine", machine, signal);
   }
 
-  async boot({ machine }: Step): Promise<void> {
-    await this.before("boot", machine);
+  async boot({ machine, signal }: Step): Promise<void> {
+    await this.#begin("boot", machine, signal);
     this.running.add(machine.id);
   }
 
-  async mintBootstrap({ machine }: Step): Promise<string> {
-    await this.before("mint", machine);
+  async mintBootstrap({ machine, signal }: Step): Promise<string> {
+    await this.#begin("mint", machine, signal);
     return `spl_boot_echo_${++this.#minted}`;
   }
 
-  async wake({ machine }: Step): Promise<void> {
-    await this.before("wake", machine);
+  async wake({ machine, signal }: Step): Promise<void> {
+    await this.#begin("wake", machine, signal);
     this.running.add(machine.id);
   }
 
-  async sleep({ machine }: Step): Promise<void> {
-    await this.before("sleep", machine);
+  async sleep({ machine, signal }: Step): Promise<void> {
+    await this.#begin("sleep", machine, signal);
     this.running.delete(machine.id);
   }
 

@@ -30,7 +30,7 @@ afterEach(() => {
 });
 
 function wanted(label: string, n: number, owner = `owner-${n}`) {
-  return { id: `id-${n}`, label, url: `http://${label}.example`, owner, plan: PLAN };
+  return { id: `id-${n}`, label, url: `http://${label}.example`, owner, plan: PLAN, link: `hash-${n}-1` };
 }
 
 /** Code of what it throws, or `done`. */
@@ -152,13 +152,12 @@ describe("an invitation", () => {
 describe("one-shot links", () => {
   test("are claimed by one of fifty, and by nobody once another has taken their place", async () => {
     await made("myteam", 1);
-    expect(await one.addLink("id-1", (n) => `hash-${n}`, NOW)).toBe(1);
     const claims: boolean[] = [];
-    await fifty(async (registry) => claims.push(await registry.claimLink("hash-1", NOW)));
+    await fifty(async (registry) => claims.push(await registry.claimLink("hash-1-1", NOW)));
     expect(claims.filter(Boolean)).toHaveLength(1);
     expect(await one.addLink("id-1", (n) => `hash-${n}`, NOW)).toBe(2);
-    await one.releaseLink("hash-1");
-    expect(await two.claimLink("hash-1", NOW)).toBe(false);
+    await one.releaseLink("hash-1-1");
+    expect(await two.claimLink("hash-1-1", NOW)).toBe(false);
     expect(await two.claimLink("hash-2", NOW)).toBe(true);
   });
 
@@ -166,18 +165,18 @@ describe("one-shot links", () => {
     await made("myteam", 1);
     const numbers: number[] = [];
     await fifty(async (registry) => numbers.push(await registry.addLink("id-1", (n) => `hash-${n}`, NOW)));
-    expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
+    expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n + 2));
+    expect(await one.claimLink("hash-1-1", NOW)).toBe(false);
     const good = await Promise.all(numbers.map((n) => one.claimLink(`hash-${n}`, NOW)));
-    expect(good.flatMap((claimed, at) => (claimed ? [numbers[at]] : []))).toEqual([50]);
+    expect(good.flatMap((claimed, at) => (claimed ? [numbers[at]] : []))).toEqual([51]);
   });
 
   test("of an instance that has ended are void", async () => {
     const id = await made("myteam", 1);
-    await one.addLink(id, (n) => `hash-${n}`, NOW);
     await one.move(id, "ready", "ending");
     await one.beginRemoving(id, "deleted", null);
     await one.becomeEnded(id, "deleted", NOW);
-    expect(await one.claimLink("hash-1", NOW)).toBe(false);
+    expect(await one.claimLink("hash-1-1", NOW)).toBe(false);
   });
 });
 
