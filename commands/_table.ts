@@ -155,7 +155,7 @@ export const COMMANDS: readonly Section[] = [
         verbs: { list: () => import("./backup/list.ts"), verify: () => import("./backup/verify.ts") },
       },
       schedule: {
-        summary: "Backups and drills at fixed times",
+        summary: "Backups at fixed times",
         verbs: { print: () => import("./schedule/print.ts") },
       },
       service: {

@@ -9,7 +9,7 @@ import { placesEnv } from "../_service.ts";
 
 const command = defineSpl({
   name: "schedule print",
-  summary: "Print what makes cron, systemd or launchd back up each night and drill each week",
+  summary: "Print what makes cron, systemd or launchd back up each night",
   description:
     "Changes nothing. Secrets do not belong there: put those of S3 into the scheduler's own environment.",
   args: {
@@ -38,7 +38,6 @@ const command = defineSpl({
         hour: 3,
         minute: 0,
       },
-      { name: "drill", command: [...selfCommand(), "drill"], env, weekday: 0, hour: 4, minute: 0 },
     ];
     const logs = join(ctx.env.HOME ?? homedir(), "Library", "Logs");
     const text =

@@ -39,18 +39,12 @@ test("words are quoted as systemd and launchd want them", () => {
   );
 });
 
-test("each scheduler is told the absolute path, both jobs, and nothing changes", async () => {
+test("each scheduler is told the absolute path, and nothing changes", async () => {
   using home = new ScratchHome();
   for (const scheduler of ["cron", "systemd", "launchd"]) {
     const { stdout, status } = await runSpl(["schedule", "print", scheduler, "--to", "usb"], { home });
     expect(status).toBe(0);
-    for (const word of [
-      splBinary(),
-      join(home.path, "usb"),
-      home.env.SYNCROPEL_HOME!,
-      "drill",
-      "--keep-daily",
-    ])
+    for (const word of [splBinary(), join(home.path, "usb"), home.env.SYNCROPEL_HOME!, "--keep-daily"])
       expect(stdout).toContain(word);
   }
   expect(existsSync(join(home.path, "config"))).toBe(false);
