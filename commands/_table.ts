@@ -149,10 +149,26 @@ export const COMMANDS: readonly Section[] = [
   {
     title: "Day two",
     commands: {
+      backup: {
+        summary: "Back up this instance, and prove it",
+        alone: () => import("./backup.ts"),
+        verbs: { list: () => import("./backup/list.ts"), verify: () => import("./backup/verify.ts") },
+      },
       drill: {
         summary: "Prove that this instance can come back",
         alone: () => import("./drill.ts"),
         verbs: { list: () => import("./drill/list.ts") },
+      },
+      schedule: {
+        summary: "Backups and drills at fixed times",
+        verbs: { print: () => import("./schedule/print.ts") },
+      },
+      service: {
+        summary: "Let the daemon survive a reboot",
+        verbs: {
+          install: () => import("./service/install.ts"),
+          uninstall: () => import("./service/uninstall.ts"),
+        },
       },
     },
   },

@@ -23,6 +23,7 @@ import { drain, listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
 import { keepNonces, takeNonces } from "./nonces.ts";
 import { PairingWatch } from "./pairing.ts";
+import { RequestMetrics } from "./request_metrics.ts";
 import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
 import { type HostPolicy, isLoopbackName } from "./stages/host.ts";
@@ -209,7 +210,7 @@ function makeContext(
   stopping: AbortSignal,
 ): AppContext {
   const { paths, ports } = instance;
-  const log = openLog(paths.log, ports.clock, echo);
+  const log = openLog(paths.log, ports.clock, { echo, format: settings.logFormat });
   const url = settings.publicUrl ?? bound;
   const federation: FederationContext = {
     instance,
@@ -228,6 +229,7 @@ function makeContext(
     sessions: new Sessions(instance),
     attempts,
     pace: new Pace(ports.clock),
+    metrics: new RequestMetrics(),
     log,
     url,
     hosts: hostPolicy(settings),

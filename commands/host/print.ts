@@ -23,7 +23,7 @@ const command = defineSpl({
   },
   examples: [
     "spl host print docker > Dockerfile",
-    "spl host print systemd --domain example.com > /etc/systemd/system/spl-host.service",
+    "spl host print systemd --domain example.com > spl-host.service",
     "spl host print fly.toml > fly.toml",
   ],
   run: async (ctx, { what, domain }) => {

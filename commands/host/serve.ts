@@ -6,6 +6,7 @@ import type { Signup } from "../../lib/hosting/hosting.ts";
 import { DEFAULT_DEADLINES, DEFAULT_PLANS, parsePlans } from "../../lib/hosting/plans.ts";
 import { safeText } from "../../lib/ui/safe_text.ts";
 import type { DriverChoice, HostServeOptions } from "../../server/hosting/serve.ts";
+import { aborted, watcher } from "../_foreground.ts";
 import { type ArgValues, type Context, defineSpl, printResult, runAlone } from "../_kit.ts";
 
 const DEFAULT_PORT = 9200;
@@ -189,21 +190,6 @@ function idle(text: string): number | null {
   throw new SplError("usage", `--idle ${text} is no duration of a second or more`, {
     hint: "write it as 15m, or never",
   });
-}
-
-/** Shows whoever watches in the foreground what goes to the log. */
-async function watcher(ctx: Context) {
-  if (ctx.output !== "text") return {};
-  const { createConsola } = await import("consola");
-  const terminal = createConsola({ stdout: process.stderr, stderr: process.stderr });
-  return { echo: (text: string) => terminal.info(text) };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
 }
 
 export default command;

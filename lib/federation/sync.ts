@@ -35,6 +35,8 @@ const MANY = 10_000;
 const QUIET_ROUNDS = 40;
 /** Records that a peer may name and not deliver, as where they went meanwhile. */
 const MOST_MISSING = 2 * PAGE_RECORDS;
+/** The digest of no records. */
+const NOTHING = new DigestSum().hex();
 const PAGE_BOUNDS = { most: MAX_PAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
 const MESSAGE_BOUNDS = { most: MAX_MESSAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
 
@@ -44,7 +46,8 @@ export type PeerCall = (request: PeerRequest) => Promise<Pick<SafeResponse, "hea
 /**
  * Pulls from the peer of an active pair until it has nothing more.
  * @param summary is brought up to date while it goes on, so that a pull that fails has one as well
- * @throws SplError superseded, pair_unknown, peer_misbehaves, and what `call` throws
+ * @throws SplError superseded, pair_unknown, peer_misbehaves, not_found for one thread that the peer does not share, and
+ *   what `call` throws
  */
 export async function pull(
   instance: Instance,
@@ -59,6 +62,8 @@ export async function pull(
 
 class Pull {
   readonly #intake: Intake;
+  /** Whether the peer has shown that it shares anything of what was asked for. */
+  #served = false;
 
   constructor(
     readonly instance: Instance,
@@ -72,7 +77,8 @@ class Pull {
 
   async run(): Promise<void> {
     await this.#pull();
-    const { owed } = this.options;
+    const { owed, thread } = this.options;
+    if (thread !== undefined && !this.#served) throw await this.#notShared(thread);
     if (owed) await this.#fetch(new Set(owed), { named: false });
   }
 
@@ -87,6 +93,13 @@ class Pull {
       if (await this.#holdsNothing(shared)) await this.#feed(null);
       else await this.#reconcileAndFollow();
     }
+  }
+
+  async #notShared(thread: string): Promise<SplError> {
+    const { did } = await this.instance.store.read((reader) => this.instance.signer(reader));
+    return new SplError("not_found", `${this.pair.peer_did} shares no thread ${thread}`, {
+      hint: `there, spl consent grant --from NAMESPACE --to ${did} shares its namespace, and spl federation thread-allow widens a pair that is narrowed to some threads`,
+    });
   }
 
   /** What is shared, where the feed goes on, and whether nothing of it is here yet. */
@@ -124,6 +137,7 @@ class Pull {
     for (;;) {
       const { page, checked } = await coming;
       const { cursor, more } = page;
+      this.#served ||= page.envelopes.length > 0;
       if (cursor === null) throw misbehaves("sends a page of its feed without a cursor");
       if (more && page.envelopes.length === 0)
         throw misbehaves("sends an empty page and says that more comes");
@@ -175,6 +189,7 @@ class Pull {
     while (message) {
       const answer = await this.#answer(message, "records");
       ({ digest } = answer);
+      this.#served ||= digest?.hex() !== NOTHING;
       cursor ??= answer.cursor;
       const step = await store.read(async (reader) => {
         const step = await stepReconciliation(reader, shared, answer.message, "initiator");

@@ -22,8 +22,8 @@ export interface DoctorOptions {
   rebuild: boolean;
   /** Hash every record and check every signature. */
   deep: boolean;
-  /** What is known of drills of this DID, or of any where the home does not open (null). */
-  drills?: (did: string | null) => Result;
+  /** Further rows by name, of what is known outside the home of this DID, or of any where the home does not open (null). */
+  outside?: Readonly<Record<string, (did: string | null) => Result>>;
 }
 
 /**
@@ -32,6 +32,7 @@ export interface DoctorOptions {
  */
 export async function* examine(home: string, options: DoctorOptions): AsyncGenerator<DoctorRow> {
   const paths = homePaths(home);
+  const outside = Object.entries(options.outside ?? {});
   yield check("permissions", () => {
     const open = [paths.home, paths.keys, paths.db].filter((path) => (statSync(path).mode & 0o077) !== 0);
     if (open.length === 0) return pass("home, keys and store are private");
@@ -51,7 +52,7 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
     instance = await Instance.open(home);
   } catch (error) {
     yield { check: "open", ...failure(error) };
-    if (options.drills) yield check("drill", () => options.drills!(null));
+    for (const [name, row] of outside) yield check(name, () => row(null));
     return;
   }
   try {
@@ -113,10 +114,9 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
       }),
     );
     yield await checkAsync("peers", async () => checkPeers(await listPairs(instance)));
-    const { drills } = options;
-    if (drills) {
-      yield await checkAsync("drill", () =>
-        instance.store.read(async (reader) => drills((await instance.signer(reader)).did)),
+    for (const [name, row] of outside) {
+      yield await checkAsync(name, () =>
+        instance.store.read(async (reader) => row((await instance.signer(reader)).did)),
       );
     }
   } finally {

@@ -84,7 +84,7 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
       });
     }
     undo.defer(() => lock.release());
-    const log = openLog(join(paths.logs, "host.log"), systemClock, options.echo);
+    const log = openLog(join(paths.logs, "host.log"), systemClock, { echo: options.echo });
     const key = hostKey(paths);
     const ready = Promise.withResolvers<HostingApp>();
     const stopping = new AbortController();
@@ -101,6 +101,9 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
     const db = new SqliteDatabase(join(paths.home, "host.db"));
     undo.defer(() => db.close());
     await migrate(db);
+    const registry = new Registry(db);
+    // Whoever holds one was killed: the home is ours alone.
+    await registry.releaseAllLeases();
     const tasks = new Set<Promise<void>>();
     undo.defer(() => Promise.allSettled(tasks).then(() => undefined));
     const ports: HostingPorts = {
@@ -117,7 +120,7 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
     };
     const driver = makeDriver(options.driver, paths, base, ports, undo);
     const settings = { ...options.settings, base };
-    const service = new HostingService({ registry: new Registry(db), driver, settings, ports, key });
+    const service = new HostingService({ registry, driver, settings, ports, key });
     await service.resume();
     const app = makeHostingApp(service);
     ready.resolve(app);

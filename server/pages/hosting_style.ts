@@ -1,11 +1,14 @@
 /** What the pages of a hosting service need beside the style of every page. */
 export const HOSTING_STYLE = `
-main { max-width: 36rem; }
+html { overflow-x: clip; }
+main { max-width: 36rem; min-width: 0; overflow-wrap: anywhere; }
+body { grid-template-columns: minmax(0, 36rem); justify-content: center; }
 h2 { margin-top: 1.5rem; }
 h3 { margin: 0 0 0.25rem; font-size: 1rem; }
 .bad { color: var(--wrong); }
 .tight { margin: 0.25rem 0; }
 .joined {
+  min-width: 0;
   display: flex; align-items: center; flex-wrap: wrap; gap: 0 0.25rem; padding: 0 0.75rem; min-height: 3rem;
   border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--back);
 }
@@ -18,7 +21,7 @@ h3 { margin: 0 0 0.25rem; font-size: 1rem; }
 .status.good { color: var(--good); }
 main > input { text-transform: none; letter-spacing: 0; }
 form > input { text-transform: none; letter-spacing: 0; font-size: 1.125rem; }
-fieldset { margin: 1rem 0; padding: 0; border: 0; }
+fieldset { min-width: 0; margin: 1rem 0; padding: 0; border: 0; }
 legend { margin-bottom: 0.25rem; padding: 0; font-weight: 600; }
 .choice {
   display: flex; align-items: center; gap: 0.75rem; min-height: 3rem; margin-bottom: 0.5rem; padding: 0.5rem 0.75rem;

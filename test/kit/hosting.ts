@@ -112,6 +112,8 @@ export class Visitor {
       method,
       headers,
       redirect: "manual",
+      // A service may end a connection whose body it did not read.
+      keepalive: false,
       ...(json !== undefined && { body: JSON.stringify(json) }),
     });
     const set = response.headers.get("set-cookie");

@@ -32,7 +32,7 @@ export async function ensureMachine(api: FlyApi, step: Step): Promise<void> {
       region: volume.region,
       lease_ttl: LEASE_S,
       skip_service_registration: true,
-      config: machineConfig(machine, app, api.settings.image, volume.id),
+      config: machineConfig(machine, app, api.settings, volume.id),
     };
     try {
       const answer = await api.once({ method: "POST", path: `/apps/${app}/machines`, body, signal });
