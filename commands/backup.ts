@@ -1,4 +1,3 @@
-import { Ping } from "../lib/backup/ping.ts";
 import { lockTarget, openDefault, openTarget } from "../lib/backup/places.ts";
 import type { Retention } from "../lib/backup/retention.ts";
 import { type BackupResult, takeBackup } from "../lib/backup/take.ts";
@@ -8,12 +7,11 @@ import { counted } from "../lib/base/text.ts";
 import type { DecryptWith, EncryptTo } from "../lib/bundle/encrypt.ts";
 import { requireConfidential } from "../lib/client/target.ts";
 import { renderFacts } from "../lib/ui/facts.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { isTerminal } from "../lib/ui/terminal.ts";
 import { backupKey, backupKeyArgs, backupTargetArgs, readPassphrase } from "./_backup.ts";
 import { encryptArgs } from "./_bundle_file.ts";
-import { statusOfFailure } from "./_exit.ts";
 import { type ArgValues, type Context, defineSpl, printResult, runAlone, targetArgs } from "./_kit.ts";
+import { pingArgs, pinging } from "./_ping.ts";
 import { connect } from "./_target.ts";
 
 const backupArgs = {
@@ -32,7 +30,7 @@ const backupArgs = {
     valueHint: "N",
     description: "the same for months; without --keep-… all stay",
   },
-  ping: { type: "string", valueHint: "URL", description: "GET URL/start before and URL/<exit status> after" },
+  ...pingArgs,
   ...targetArgs,
 } as const;
 
@@ -57,20 +55,8 @@ const command = defineSpl({
   ],
   run: async (ctx, args) => {
     const plan = await planOf(ctx, args);
-    const ping = args.ping === undefined ? null : new Ping(args.ping);
-    const tell = async (what: "start" | number) => {
-      const unheard = await ping?.send(what);
-      if (unheard) await ctx.err.line(safeText(unheard));
-    };
-    await tell("start");
-    try {
-      const result = await backUp(ctx, args, plan);
-      await tell(0);
-      if (ctx.output !== "text" || isTerminal(1)) await printResult(ctx, result, () => text(result));
-    } catch (error) {
-      await tell(statusOfFailure(error, ctx));
-      throw error;
-    }
+    const result = await pinging(ctx, args, () => backUp(ctx, args, plan));
+    if (ctx.output !== "text" || isTerminal(1)) await printResult(ctx, result, () => text(result));
   },
 });
 

@@ -1,45 +1,57 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileError } from "../lib/base/errors.ts";
+import { newestBackup } from "../lib/backup/newest.ts";
+import { fileError, SplError } from "../lib/base/errors.ts";
 import { counted } from "../lib/base/text.ts";
 import { requireConfidential } from "../lib/client/target.ts";
 import type { DrillResult, Source } from "../lib/drill/drill.ts";
-import { latestBackup } from "../lib/drill/places.ts";
 import { renderFacts } from "../lib/ui/facts.ts";
 import { isTerminal } from "../lib/ui/terminal.ts";
-import { decryptArgs, readBundleFile } from "./_bundle_file.ts";
-import { type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";
+import { backupKey, backupKeyArgs, backupTargets } from "./_backup.ts";
+import { askToUnlock, fileChunks, plainBundle } from "./_bundle_file.ts";
+import { type ArgValues, type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";
+import { pingArgs, pinging } from "./_ping.ts";
 import { connect } from "./_target.ts";
+
+const drillArgs = {
+  from: {
+    type: "string",
+    valueHint: "BUNDLE|latest|DIR|s3://…",
+    description: "bring this file back, or the newest backup: latest is that of the default folder",
+  },
+  keep: {
+    type: "boolean",
+    description: "leave the scratch home, private key included, to look at",
+  },
+  ...backupKeyArgs,
+  ...pingArgs,
+  ...targetArgs,
+} as const;
+
+type Args = ArgValues<typeof drillArgs>;
 
 const command = defineSpl({
   name: "drill",
   summary: "Prove that this instance can come back",
   description:
-    "Exports it, or takes a bundle, brings it back in a scratch home under TMPDIR that connects to\nnobody, and compares identity, records and a fresh export. The live instance is only read. Says\nnothing of success but on a terminal or with -o json; the receipt, signed by the identity that came\nback, is kept for spl drill list. What differs ends it with status 6.",
-  args: {
-    from: {
-      type: "string",
-      valueHint: "BUNDLE|latest",
-      description: "bring this file back, or the newest backup of the default folder",
-    },
-    keep: {
-      type: "boolean",
-      description: "leave the scratch home, private key included, to look at",
-    },
-    ...decryptArgs,
-    ...targetArgs,
-  },
+    "Exports it, or takes a bundle, brings it back in a scratch home under TMPDIR that connects to\nnobody, and compares identity, records and a fresh export. The live instance is only read. Says\nnothing of success but on a terminal or with -o json; the receipt, signed by the identity that came\nback, is kept for spl drill list. What differs ends it with status 6; status 5 while another drill runs.",
+  args: drillArgs,
   examples: [
     "spl drill",
-    "spl drill --from latest",
+    "spl drill --from latest --ping https://hc-ping.com/uuid",
     "spl drill --from backup.tar.zst.age --decrypt-key key.txt",
   ],
-  run: async (ctx, { from, keep, decryptKey, url }) => {
-    const source = from === undefined ? live(ctx, url) : await bundle(ctx, from, decryptKey, url);
-    const { drill } = await import("../lib/drill/drill.ts");
+  run: async (ctx, args) => {
+    if (args.from === undefined && (args.decryptKey ?? args.passphraseFile) !== undefined)
+      throw new SplError("usage", "--decrypt-key and --passphrase-file go with --from");
     const { env, clock, signal } = ctx;
+    const { keep } = args;
     const onPhase = (phase: string) => ctx.progress.update(`drill: ${phase}`);
-    const result = await drill(source, { env, clock, signal, keep, onPhase });
+    const result = await pinging(ctx, args, async () => {
+      const source = args.from === undefined ? live(ctx, args) : await bundle(ctx, args, args.from);
+      const { drill } = await import("../lib/drill/drill.ts");
+      return drill(source, { env, clock, signal, keep, onPhase });
+    });
     await ctx.progress.clear();
     if (ctx.output !== "text") return ctx.out.write(jsonLine(result));
     if (isTerminal(1)) await ctx.out.write(report(result));
@@ -51,27 +63,49 @@ const command = defineSpl({
   },
 });
 
-function live(ctx: Context, url: string | undefined): Source {
-  const client = connect(ctx, { url });
+function live(ctx: Context, args: Args): Source {
+  const client = connect(ctx, args);
   requireConfidential(client.target, "a bundle");
   return { kind: "instance", name: client.target.socket ?? client.target.url, client };
 }
 
-async function bundle(
-  ctx: Context,
-  from: string,
-  decryptKey: string | undefined,
-  url: string | undefined,
-): Promise<Source> {
-  const whose = async () => (await connect(ctx, { url }).status()).instance_did;
-  const path = from === "latest" ? await latestBackup(ctx.env, whose) : resolve(ctx.cwd, from);
-  let bytes: number;
+async function bundle(ctx: Context, args: Args, from: string): Promise<Source> {
+  const key = await backupKey(ctx, args);
+  const { name, bytes, chunks } = await stored(ctx, args, from);
+  const unlock = async () => key ?? askToUnlock(ctx.interactive);
+  return { kind: "bundle", name, bytes, open: () => plainBundle(chunks(), unlock) };
+}
+
+interface StoredBundle {
+  name: string;
+  bytes: number;
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
+async function stored(ctx: Context, args: Args, from: string): Promise<StoredBundle> {
+  const path = resolve(ctx.cwd, from);
+  const isPlace = from === "latest" || from.includes("://");
+  let stats: { size: number; isDirectory(): boolean } | null = null;
   try {
-    bytes = statSync(path).size;
+    if (!isPlace) stats = statSync(path);
   } catch (error) {
     throw fileError(error, "read", path);
   }
-  return { kind: "bundle", name: path, bytes, open: () => readBundleFile(ctx, path, { decryptKey }) };
+  if (stats?.isDirectory() === false)
+    return { name: path, bytes: stats.size, chunks: () => fileChunks(path) };
+  const targets = await backupTargets(ctx, { to: from === "latest" ? undefined : from });
+  const { target, name, bytes } = await newestBackup(targets, await instanceAtHand(ctx, args));
+  return { name: `${target.url}/${name}`, bytes, chunks: () => target.read(name) };
+}
+
+/** The DID of the instance that the command line points at, or null when none answers. */
+async function instanceAtHand(ctx: Context, args: Args): Promise<string | null> {
+  try {
+    return (await connect(ctx, args).status()).instance_did;
+  } catch (error) {
+    if (error instanceof SplError && error.code === "unreachable") return null;
+    throw error;
+  }
 }
 
 function report(result: DrillResult): string {

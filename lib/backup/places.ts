@@ -11,11 +11,15 @@ import type { BackupTarget } from "./types.ts";
 
 export type Env = Record<string, string | undefined>;
 
-/** `$XDG_DATA_HOME/syncropel/backups`, else `~/.local/share/…`. A relative XDG path is ignored, as its standard asks. */
-export function backupsFolder(env: Env): string {
+/** `$XDG_DATA_HOME/syncropel`, else `~/.local/share/…`. A relative XDG path is ignored, as its standard asks. */
+export function dataFolder(env: Env): string {
   const xdg = env.XDG_DATA_HOME;
   const base = xdg !== undefined && isAbsolute(xdg) ? xdg : join(env.HOME || homedir(), ".local", "share");
-  return join(base, "syncropel", "backups");
+  return join(base, "syncropel");
+}
+
+export function backupsFolder(env: Env): string {
+  return join(dataFolder(env), "backups");
 }
 
 /** Where an instance's backups go by default: outside its home, so that they outlive it. */

@@ -1,9 +1,9 @@
 import { shellWord } from "../base/text.ts";
 
-/** Texts that make other programs run backups. Times are local, as those programs read them. */
+/** Texts that make other programs run backups and drills. Times are local, as those programs read them. */
 
 export interface ScheduledJob {
-  /** `backup`. */
+  /** `backup`, `drill`. */
   name: string;
   /** The whole command, the program's absolute path first. */
   command: readonly string[];

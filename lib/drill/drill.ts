@@ -1,3 +1,4 @@
+import type { Env } from "../backup/places.ts";
 import { toHex } from "../base/bytes.ts";
 import { type Clock, isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
@@ -12,7 +13,7 @@ import { inspectBundle } from "../instance/inspect.ts";
 import { compareContent, compareExports, compareStatus, type Promised, requireSame } from "./compare.ts";
 import { type BundleFile, readBack, writeBundle } from "./file.ts";
 import { PhaseClock } from "./phase_clock.ts";
-import { type Env, lockDrills } from "./places.ts";
+import { lockDrills } from "./places.ts";
 import { keepReceipt, signReceipt } from "./receipts.ts";
 import { Sample } from "./sample.ts";
 import { clearScratch, Scratch } from "./scratch.ts";

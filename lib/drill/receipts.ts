@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Env, makePrivate } from "../backup/places.ts";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { concatBytes, fromBase64Url, fromHex, toBase64Url, utf8 } from "../base/bytes.ts";
 import { fileError } from "../base/errors.ts";
@@ -9,7 +10,7 @@ import type { KeyPair } from "../identity/key.ts";
 import type { Result } from "../instance/doctor.ts";
 import { canonicalBytes } from "../record/canonical.ts";
 import type { JsonObject } from "../record/types.ts";
-import { drillsFolder, type Env, makePrivate, namesIn, receiptsFolder } from "./places.ts";
+import { drillsFolder, namesIn, receiptsFolder } from "./places.ts";
 import type { DrillFacts, Receipt } from "./types.ts";
 
 /** Receipts of good drills: `<DID's tail>/<time>.json`, each signed by the identity that came back. */
@@ -81,7 +82,9 @@ function readReceipt(path: string): Receipt | null {
 /** The row of `spl doctor`. @param did null for any instance */
 export function drillHealth(env: Env, did: string | null, now: number): Result {
   const last = keptReceipts(env, did).findLast(({ receipt }) => receipt !== null)?.receipt;
-  const warn = (detail: string): Result => ({ result: "warn", detail, fix: "spl drill" });
+  // A home that does not open cannot be drilled.
+  const fix = did === null ? null : "spl drill";
+  const warn = (detail: string): Result => ({ result: "warn", detail, fix });
   if (!last) return warn("no drill has shown that this instance can come back");
   const days = Math.floor((now - Date.parse(last.at)) / DAY_MS);
   const age = days < 1 ? "less than a day" : days === 1 ? "1 day" : `${days} days`;

@@ -1,11 +1,12 @@
 import { lstatSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Env } from "../backup/places.ts";
 import { fileError, SplError } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
 import { homePaths } from "../base/home.ts";
 import { HomeLock } from "../instance/lock.ts";
-import { type Env, namesIn } from "./places.ts";
+import { namesIn } from "./places.ts";
 
 const DRILL = "spl-drill-";
 /** What `--keep` asks for is no leftover. */

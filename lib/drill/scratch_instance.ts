@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { fromProblem } from "../api/problem.ts";
+import type { Env } from "../backup/places.ts";
 import { SplError } from "../base/errors.ts";
 import { homePaths } from "../base/home.ts";
 import { selfCommand } from "../base/runtime.ts";
 import { InstanceClient } from "../client/instance_client.ts";
 import { makeHome } from "../instance/home.ts";
-import type { Env } from "./places.ts";
 
 /** How long it may take to end by itself. */
 const STOP_MS = 30_000;
