@@ -86,10 +86,11 @@ export function drillHealth(env: Env, did: string | null, now: number): Result {
   const fix = did === null ? null : "spl drill";
   const warn = (detail: string): Result => ({ result: "warn", detail, fix });
   if (!last) return warn("no drill has shown that this instance can come back");
-  const days = Math.floor((now - Date.parse(last.at)) / DAY_MS);
+  const ms = now - Date.parse(last.at);
+  const days = Math.floor(ms / DAY_MS);
   const age = days < 1 ? "less than a day" : days === 1 ? "1 day" : `${days} days`;
   const detail = `last good one ${age} ago, back in ${(last.recovered_ms / 1000).toFixed(1)} s`;
-  return days > OLD_DAYS ? warn(detail) : { result: "pass", detail, fix: null };
+  return ms > OLD_DAYS * DAY_MS ? warn(detail) : { result: "pass", detail, fix: null };
 }
 
 function message(facts: DrillFacts): Uint8Array {

@@ -1,6 +1,7 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createPublicKey, verify } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import canonicalize from "canonicalize";
 import { homePaths } from "../../lib/base/home.ts";
@@ -8,7 +9,8 @@ import { HomeLock } from "../../lib/instance/lock.ts";
 import { Box } from "../kit/box.ts";
 import { statusOf } from "../kit/daemon.ts";
 import { pairBoxes, whoIs } from "../kit/paired.ts";
-import { type RunResult, runSpl, splBinary } from "../kit/spl.ts";
+import { tracesOf } from "../kit/snapshot.ts";
+import { type RunResult, runSpl, ScratchHome, splBinary } from "../kit/spl.ts";
 import { TinyDisk } from "../kit/tiny_disk.ts";
 import { until } from "../kit/until.ts";
 
@@ -244,6 +246,61 @@ test("killed: its instance ends by itself, and the next drill removes what lies 
   );
   expect(await drill()).toMatchObject({ status: 0, stderr: "" });
   expect(readdirSync(scratch).map((name) => join(scratch, name))).toEqual([kept.kept!]);
+  rmSync(kept.kept!, { recursive: true });
+});
+
+/** All rows of a store, by table. */
+function contentOf(path: string): Record<string, unknown[]> {
+  using db = new Database(path, { readonly: true });
+  const tables = db.query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+  return Object.fromEntries(tables.map(({ name }) => [name, db.query(`SELECT * FROM "${name}"`).all()]));
+}
+
+test("two at once: one drills, the other is told to wait; neither is disturbed", async () => {
+  const { child } = await begun();
+  expect(await drill()).toEqual({
+    status: 5,
+    stdout: "",
+    stderr: "another drill is running; wait until it has ended\n",
+  });
+  await child.exited;
+  expect([statusOf(child), await child.stderr.text()]).toEqual([0, ""]);
+  expect(JSON.parse(await child.stdout.text())).toMatchObject({ same_file: true });
+  const both = await Promise.all([drill(), drill()]);
+  expect(both.map(({ status }) => status).sort()).toEqual([0, 5]);
+  expect(await drill()).toMatchObject({ status: 0 });
+  expect([readdirSync(scratch), left()]).toEqual([[], []]);
+});
+
+test("not a byte and no time of the home that SYNCROPEL_HOME names is changed", async () => {
+  await using live = await Box.serving();
+  await live.ok("intend", "stay as it is");
+  const bundle = live.file("b.tar.zst");
+  await live.ok("export", "--out", bundle);
+  const { home, db } = homePaths(live.home.env.SYNCROPEL_HOME!);
+  const run = (...args: string[]) =>
+    runSpl(["drill", ...args], { home: live.home, env: { TMPDIR: scratch } });
+  // A daemon notes who took its private key along, in the store and in its log; nothing else may differ.
+  const rest = () => Object.entries(tracesOf(home)).filter(([name]) => !/^hub\.db|\.log$/.test(name));
+  const [files, { audit, ...tables }] = [rest(), contentOf(db)];
+  expect(files.map(([name]) => name)).toEqual(expect.arrayContaining(["", "keys", "run/lock"]));
+  expect(await run()).toEqual({ status: 0, stdout: "", stderr: "" });
+  expect(rest()).toEqual(files);
+  const { audit: longer, ...after } = contentOf(db);
+  expect(after).toEqual(tables);
+  expect(longer).toEqual([...audit!, expect.objectContaining({ event: "export" })]);
+  for (const stopped of [false, true]) {
+    if (stopped) await live.stop();
+    const before = tracesOf(home);
+    expect(await run("--from", bundle)).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(tracesOf(home)).toEqual(before);
+  }
+  // Nor is one made where there is none.
+  using empty = new ScratchHome();
+  expect(await runSpl(["drill", "--from", bundle], { home: empty, env: { TMPDIR: scratch } })).toMatchObject({
+    status: 0,
+  });
+  expect(readdirSync(empty.path)).toEqual(["data"]);
 });
 
 test("a live instance with a directory and a pair stays who it is, and its home is not touched", async () => {
