@@ -1,15 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  chmodSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FolderTarget } from "../../lib/backup/folder_target.ts";
 import { lockTarget } from "../../lib/backup/places.ts";
@@ -329,47 +319,3 @@ describe("to S3", () => {
     expect(server.keys()).toEqual([]);
   });
 });
-
-test("Debian's cron runs the line that is printed", async () => {
-  const folder = freshFolder();
-  const text = await box.ok("schedule", "print", "cron", "--to", folder);
-  const line = text.split("\n").find((each) => each.includes(" backup "))!;
-  expect(line).toStartWith("0 3 * * * SYNCROPEL_HOME=");
-  const place = box.file("cron");
-  mkdirSync(join(place, "cron.d"), { recursive: true });
-  writeFileSync(join(place, "crontab"), "");
-  // In files of the system a name of a user stands behind the time.
-  writeFileSync(join(place, "cron.d", "spl"), line.replace("0 3 * * *", "* * * * * root").concat("\n"));
-  chmodSync(join(place, "cron.d", "spl"), 0o644);
-  const daemon = Bun.spawn(
-    [
-      "unshare",
-      "-m",
-      "sh",
-      "-ec",
-      'mount --bind "$1/cron.d" /etc/cron.d; mount --bind "$1/crontab" /etc/crontab; mount -t tmpfs tmpfs /var/spool/cron; mount -t tmpfs tmpfs /run; exec cron -f',
-      "sh",
-      place,
-    ],
-    { stdio: ["ignore", "ignore", "inherit"] },
-  );
-  try {
-    const watched = await runCommand(
-      [
-        "timeout",
-        "75",
-        "sh",
-        "-c",
-        'until ls "$1" | grep -q "\\.tar\\.zst$"; do sleep 0.2; done',
-        "sh",
-        folder,
-      ],
-      { env: box.home.env },
-    );
-    expect(watched.status).toBe(0);
-  } finally {
-    daemon.kill();
-    await daemon.exited;
-  }
-  expect(await box.spl(["backup", "verify", "--to", folder])).toEqual(SILENT);
-}, 90_000);

@@ -6,7 +6,7 @@ import { runCommand, runSpl, ScratchHome, splBinary } from "../kit/spl.ts";
 
 setDefaultTimeout(30_000);
 
-/** Texts for schedulers, and the service. That cron runs its line is in `backup.test.ts`. */
+/** Texts for schedulers, and the service. That cron runs its lines is in `cron.test.ts`. */
 
 const odd = {
   name: "backup",
@@ -39,13 +39,29 @@ test("words are quoted as systemd and launchd want them", () => {
   );
 });
 
-test("each scheduler is told the absolute path, and nothing changes", async () => {
+test("each scheduler is told the absolute path, both jobs, and nothing changes", async () => {
   using home = new ScratchHome();
   for (const scheduler of ["cron", "systemd", "launchd"]) {
     const { stdout, status } = await runSpl(["schedule", "print", scheduler, "--to", "usb"], { home });
     expect(status).toBe(0);
-    for (const word of [splBinary(), join(home.path, "usb"), home.env.SYNCROPEL_HOME!, "--keep-daily"])
+    for (const word of [
+      splBinary(),
+      join(home.path, "usb"),
+      home.env.SYNCROPEL_HOME!,
+      "drill",
+      "--keep-daily",
+    ])
       expect(stdout).toContain(word);
+  }
+  // The drill brings back what the backup writes, unless the key of that is elsewhere.
+  for (const [flags, drill] of [
+    [[], "drill --from latest"],
+    [["--to", "/mnt/usb"], "drill --from '/mnt/usb'"],
+    [["--to", "s3://b/p", "--drill-ping", "https://a/c"], "drill --from 's3://b/p' --ping 'https://a/c'"],
+    [["--to", "/mnt/usb", "--encrypt-to", "age1x", "--ping", "https://a/b"], "drill"],
+  ] as const) {
+    const { stdout } = await runSpl(["schedule", "print", "cron", ...flags], { home });
+    expect(stdout.trimEnd().split("\n").at(-1)).toEndWith(` '${splBinary()}' ${drill}`);
   }
   expect(existsSync(join(home.path, "config"))).toBe(false);
   expect((await runSpl(["schedule", "print", "at"], { home })).status).toBe(2);
