@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { newestBackup } from "../lib/backup/newest.ts";
+import { backupsFolder } from "../lib/backup/places.ts";
 import { fileError, SplError } from "../lib/base/errors.ts";
 import { counted } from "../lib/base/text.ts";
 import { requireConfidential } from "../lib/client/target.ts";
@@ -94,7 +95,8 @@ async function stored(ctx: Context, args: Args, from: string): Promise<StoredBun
   if (stats?.isDirectory() === false)
     return { name: path, bytes: stats.size, chunks: () => fileChunks(path) };
   const targets = await backupTargets(ctx, { to: from === "latest" ? undefined : from });
-  const { target, name, bytes } = await newestBackup(targets, await instanceAtHand(ctx, args));
+  const where = from === "latest" ? backupsFolder(ctx.env) : from;
+  const { target, name, bytes } = await newestBackup(targets, where, await instanceAtHand(ctx, args));
   return { name: `${target.url}/${name}`, bytes, chunks: () => target.read(name) };
 }
 

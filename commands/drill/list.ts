@@ -1,7 +1,8 @@
 import { keptReceipts } from "../../lib/drill/receipts.ts";
+import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printList, runAlone } from "../_kit.ts";
 
-/** How many of the newest drills the trend is of. */
+/** How many drills of one instance the trend is of. */
 const TREND = 10;
 
 const command = defineSpl({
@@ -29,11 +30,13 @@ const command = defineSpl({
       "no drills yet",
     );
     if (ctx.output !== "text") return;
-    const times = rows.flatMap(({ recovered_ms }) => recovered_ms ?? []).slice(-TREND);
-    if (times.length < 2) return;
-    await ctx.out.write(
-      `\nback in, the last ${times.length}: median ${seconds(median(times))}, newest ${seconds(times.at(-1))}\n`,
-    );
+    const whose = rows.findLast(({ did }) => did !== undefined)?.did;
+    const times = rows
+      .flatMap(({ did, recovered_ms }) => (did === whose ? (recovered_ms ?? []) : []))
+      .slice(-TREND);
+    if (whose === undefined || times.length < 2) return;
+    const trend = `median ${seconds(median(times))}, newest ${seconds(times.at(-1))}`;
+    await ctx.out.write(`\nback in, the last ${times.length} of ${safeText(whose)}: ${trend}\n`);
   },
 });
 

@@ -9,11 +9,13 @@ export interface NewestBackup extends BackupName {
 
 /**
  * The newest backup of one instance, by its name.
+ * @param where what the targets are together, to tell people
  * @param did whose; null takes the only instance that has backups there
  * @throws SplError not_found; conflict where it takes a DID to choose; what the targets throw
  */
 export async function newestBackup(
   targets: readonly BackupTarget[],
+  where: string,
   did: string | null,
 ): Promise<NewestBackup> {
   const found: NewestBackup[] = [];
@@ -27,16 +29,15 @@ export async function newestBackup(
   const hint = "name a bundle with --from";
   const [newest] = found.sort((a, b) => b.time - a.time);
   if (newest === undefined) {
-    const where = targets.map(({ url }) => url).join(", ") || "the default folder";
     const whose = did === null ? "" : ` of ${did}`;
     throw new SplError("not_found", `there is no backup${whose} in ${where}`, { hint });
   }
   if (found.some(({ instance }) => instance !== newest.instance)) {
     throw new SplError(
       "conflict",
-      "there are backups of several instances there, and nothing says which is meant",
+      `there are backups of several instances in ${where}, and none is running that tells which is meant`,
       {
-        hint: "start the instance that is meant, or name a bundle with --from",
+        hint: "start it, or name a bundle with --from",
       },
     );
   }

@@ -23,7 +23,7 @@ export function requireSame(what: string, promised: Json, found: Json): void {
   throw new SplError(
     "verification_failed",
     `${what} came back as ${shown(found)}, but the bundle has ${shown(promised)}`,
-    { hint: "do not rely on this bundle; run it again with --keep to look at what came back" },
+    { hint: "do not rely on this bundle; spl drill --keep leaves what came back, to look at" },
   );
 }
 

@@ -61,6 +61,8 @@ export async function drill(source: Source, options: DrillOptions): Promise<Dril
     let receipt: Receipt;
     try {
       receipt = await new Drill(source, options, scratch, phases).run();
+    } catch (error) {
+      throw options.keep && error instanceof SplError ? toldWith(scratch, error) : error;
     } finally {
       await phases.time("tear-down", async () => scratch.remove());
     }
@@ -73,6 +75,12 @@ export async function drill(source: Source, options: DrillOptions): Promise<Dril
   } finally {
     lock.release();
   }
+}
+
+/** The failure, with where to look. */
+function toldWith({ path, home }: Scratch, error: SplError): SplError {
+  const look = `what came back is in ${home}, private key included; remove ${path} when you have looked`;
+  return error.retold({ hint: error.hint ? `${error.hint}; ${look}` : look, detail: { kept: path } });
 }
 
 class Drill {

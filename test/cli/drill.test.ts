@@ -105,7 +105,9 @@ test("an instance is brought back, compared, and the receipt is signed by its DI
   expect(await drill()).toEqual({ status: 0, stdout: "", stderr: "" });
   const listed = await box.json<{ signature: string; did: string }[]>("drill", "list");
   expect(listed).toMatchObject([result, result].map(({ did }) => ({ did, signature: "valid" })));
-  expect(await box.ok("drill", "list")).toMatch(/back in, the last 2: median \d+\.\d\d s, newest \d/);
+  expect(await box.ok("drill", "list")).toMatch(
+    /back in, the last 2 of did:\S+: median \d+\.\d\d s, newest \d/,
+  );
 
   writeFileSync(result.receipt, readFileSync(result.receipt, "utf8").replace(/"records":\d+/, '"records":9'));
   expect(await box.json<object[]>("drill", "list")).toMatchObject([

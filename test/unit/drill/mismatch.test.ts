@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../lib/base/clock.ts";
 import { drill } from "../../../lib/drill/drill.ts";
@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => box[Symbol.asyncDispose]());
 
 /** Runs a command on the instance that came back, as the drill of this test reaches the phase. */
-function drilled(when: Phase, ...args: string[]) {
+function drilled(when: Phase, args: string[], keep = false) {
   let meddled = false;
   const onPhase = (phase: Phase) => {
     if (phase !== when || meddled) return;
@@ -44,20 +44,20 @@ function drilled(when: Phase, ...args: string[]) {
       env: { ...box.home.env, TMPDIR: scratch },
       clock: systemClock,
       signal: new AbortController().signal,
-      keep: false,
+      keep,
       onPhase,
     },
   );
 }
 
 test("one record more: the fresh export is another", async () => {
-  const failure = drilled("re-export", "intend", "be one more");
+  const failure = drilled("re-export", ["intend", "be one more"]);
   await expect(failure).rejects.toMatchObject({
     code: "verification_failed",
     message: expect.stringMatching(
       /^drill failed in the phase re-export: records_root came back as [0-9a-f]{64}, but the bundle has [0-9a-f]{64}$/,
     ),
-    hint: "do not rely on this bundle; run it again with --keep to look at what came back",
+    hint: "do not rely on this bundle; spl drill --keep leaves what came back, to look at",
     detail: { phase: "re-export" },
   });
   expect(keptReceipts(box.home.env, null)).toEqual([]);
@@ -65,7 +65,7 @@ test("one record more: the fresh export is another", async () => {
 });
 
 test("an account less is found before anything is exported", async () => {
-  await expect(drilled("compare", "service-account", "revoke", "ci", "--yes")).rejects.toMatchObject({
+  await expect(drilled("compare", ["service-account", "revoke", "ci", "--yes"])).rejects.toMatchObject({
     code: "verification_failed",
     message: expect.stringMatching(
       /^drill failed in the phase compare: the accounts came back as a list of 0 /,
@@ -74,7 +74,24 @@ test("an account less is found before anything is exported", async () => {
   expect(readdirSync(scratch)).toEqual([]);
 });
 
+test("with --keep what came back stays, to be looked at where the failure says", async () => {
+  const failure = await drilled("re-export", ["intend", "be one more"], true).then(fail, (error) => error);
+  const kept = String(failure.detail.kept);
+  expect(failure.hint).toContain(
+    `what came back is in ${join(kept, "home")}, private key included; remove ${kept}`,
+  );
+  const env = { ...box.home.env, SYNCROPEL_HOME: join(kept, "home") };
+  const { stdout } = Bun.spawnSync([splBinary(), "doctor"], { env });
+  expect(stdout.toString()).toContain("PASS  records      4 records");
+  rmSync(kept, { recursive: true });
+  expect(readdirSync(scratch)).toEqual([]);
+});
+
+function fail(): never {
+  throw new Error("the drill found nothing wrong");
+}
+
 test("left alone, it comes back", async () => {
-  expect(await drilled("compare", "status")).toMatchObject({ records: 3, accounts: 1, same_file: true });
+  expect(await drilled("compare", ["status"])).toMatchObject({ records: 3, accounts: 1, same_file: true });
   expect(keptReceipts(box.home.env, null)).toHaveLength(1);
 });
