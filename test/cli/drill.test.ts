@@ -8,6 +8,7 @@ import { homePaths } from "../../lib/base/home.ts";
 import { HomeLock } from "../../lib/instance/lock.ts";
 import { Box } from "../kit/box.ts";
 import { statusOf } from "../kit/daemon.ts";
+import { scratchInstances } from "../kit/drills.ts";
 import { pairBoxes, whoIs } from "../kit/paired.ts";
 import { tracesOf } from "../kit/snapshot.ts";
 import { type RunResult, runSpl, ScratchHome, splBinary } from "../kit/spl.ts";
@@ -51,21 +52,7 @@ function drill(args: string[] = [], env: Record<string, string> = {}): Promise<R
   return runSpl(["drill", ...args], { home: box.home, env: { TMPDIR: scratch, ...env } });
 }
 
-/** Processes that a drill in this test's folder has left. */
-function left(): string[] {
-  const { stdout } = Bun.spawnSync(["pgrep", "-fa", "--", "--until-eof"], { stdout: "pipe" });
-  return stdout
-    .toString()
-    .split("\n")
-    .filter((line) => {
-      const pid = Number(line.split(" ")[0]);
-      try {
-        return pid > 0 && readFileSync(`/proc/${pid}/environ`, "utf8").includes(scratch);
-      } catch {
-        return false;
-      }
-    });
-}
+const left = () => scratchInstances(scratch);
 
 /** The DID's own key has signed it, as openssl would find out from the file alone. */
 function isSigned(path: string): boolean {
