@@ -85,7 +85,7 @@ async function unlock(ctx: Context, path: string, keyFile: string | undefined): 
   };
 }
 
-function readKeyFile(path: string): string {
+export function readKeyFile(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {

@@ -1,3 +1,4 @@
+import { backupHealth } from "../lib/backup/last_verified.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { defaultHome } from "../lib/base/home.ts";
 import { counted } from "../lib/base/text.ts";
@@ -17,7 +18,8 @@ const command = defineSpl({
   examples: ["spl doctor", "spl doctor --deep -o json"],
   run: async (ctx, { rebuild, deep }) => {
     const rows: DoctorRow[] = [];
-    for await (const row of examine(defaultHome(ctx.env), { rebuild, deep })) {
+    const backups = (did: string | null) => backupHealth(ctx.env, did, ctx.clock());
+    for await (const row of examine(defaultHome(ctx.env), { rebuild, deep, backups })) {
       rows.push(row);
       if (ctx.output === "text") await ctx.out.write(line(row));
       else if (ctx.output === "ndjson") await ctx.out.write(jsonLine(row));

@@ -38,6 +38,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   store_not_empty: 409,
   did_mismatch: 409,
   import_running: 409,
+  backup_running: 409,
   bundle_malformed: 422,
   bundle_locked: 422,
   verification_failed: 422,

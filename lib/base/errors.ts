@@ -35,6 +35,7 @@ export type ErrorCode =
   | "store_not_empty"
   | "did_mismatch"
   | "import_running"
+  | "backup_running"
   | "bundle_malformed"
   | "bundle_locked"
   | "verification_failed"

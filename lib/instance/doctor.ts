@@ -22,6 +22,8 @@ export interface DoctorOptions {
   rebuild: boolean;
   /** Hash every record and check every signature. */
   deep: boolean;
+  /** What is known of backups of this DID, or of any where the home does not open (null). */
+  backups?: (did: string | null) => Result;
 }
 
 /**
@@ -49,6 +51,7 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
     instance = await Instance.open(home);
   } catch (error) {
     yield { check: "open", ...failure(error) };
+    if (options.backups) yield check("backup", () => options.backups!(null));
     return;
   }
   try {
@@ -110,6 +113,12 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
       }),
     );
     yield await checkAsync("peers", async () => checkPeers(await listPairs(instance)));
+    const { backups } = options;
+    if (backups) {
+      yield await checkAsync("backup", () =>
+        instance.store.read(async (reader) => backups((await instance.signer(reader)).did)),
+      );
+    }
   } finally {
     await instance.close();
   }
@@ -163,7 +172,7 @@ async function checkRecords(reader: Reader, deep: boolean): Promise<Result> {
   );
 }
 
-type Result = Omit<DoctorRow, "check">;
+export type Result = Omit<DoctorRow, "check">;
 
 function check(name: string, fn: () => Result): DoctorRow {
   try {
