@@ -76,7 +76,7 @@ describe("labels", () => {
     const { code, message, hint } = refusal("evil\u202e\r\nHost: x\u001b[2J");
     expect(code).toBe("invalid_request");
     expect(message).toMatch(/^[ -~]+$/);
-    expect(hint).toBe("use 3 to 32 of a-z, 0-9 and -");
+    expect(hint).toBe("choose another: 3 to 32 of a-z, 0-9 and -");
     expect(refusal("x".repeat(100_000)).message.length).toBeLessThan(200);
   });
 
