@@ -11,6 +11,7 @@ import type { FederationContext } from "../lib/federation/context.ts";
 import { RequestVerifier } from "../lib/federation/http_signature.ts";
 import { Attempts } from "../lib/instance/attempts.ts";
 import { seedBootstrap } from "../lib/instance/bootstrap.ts";
+import { ClockOffsets } from "../lib/instance/clock_offsets.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
@@ -211,6 +212,7 @@ function makeContext(
 ): AppContext {
   const { paths, ports } = instance;
   const log = openLog(paths.log, ports.clock, { echo, format: settings.logFormat });
+  const clocks = new ClockOffsets(paths, ports.clock);
   const url = settings.publicUrl ?? bound;
   const federation: FederationContext = {
     instance,
@@ -220,6 +222,7 @@ function makeContext(
     autoApprove: settings.autoApprove,
     isolated,
     log,
+    heardClock: (origin, date) => clocks.heard(origin, date),
   };
   const changes = new Changes();
   return {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Env, makePrivate } from "../backup/places.ts";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { concatBytes, fromBase64Url, fromHex, toBase64Url, utf8 } from "../base/bytes.ts";
+import { isoTime } from "../base/clock.ts";
 import { fileError } from "../base/errors.ts";
 import { certifies } from "../identity/did.ts";
 import { ed25519 } from "../identity/ed25519.ts";
@@ -79,13 +80,22 @@ function readReceipt(path: string): Receipt | null {
   }
 }
 
-/** The row of `spl doctor`. @param did null for any instance */
-export function drillHealth(env: Env, did: string | null, now: number): Result {
+/**
+ * The row of `spl doctor`. An instance that is younger than a drill may be old needs none yet.
+ * @param did null for any instance
+ * @param since Unix milliseconds: when the identity came to its home; null where that is not known
+ */
+export function drillHealth(env: Env, did: string | null, since: number | null, now: number): Result {
   const last = keptReceipts(env, did).findLast(({ receipt }) => receipt !== null)?.receipt;
   // A home that does not open cannot be drilled.
   const fix = did === null ? null : "spl drill";
   const warn = (detail: string): Result => ({ result: "warn", detail, fix });
-  if (!last) return warn("no drill has shown that this instance can come back");
+  if (!last) {
+    const due = since === null ? 0 : since + OLD_DAYS * DAY_MS;
+    return now <= due
+      ? { result: "pass", detail: `none yet, and due ${isoTime(due)}: spl drill`, fix: null }
+      : warn("no drill has shown that this instance can come back");
+  }
   const ms = now - Date.parse(last.at);
   const days = Math.floor(ms / DAY_MS);
   const age = days < 1 ? "less than a day" : days === 1 ? "1 day" : `${days} days`;
