@@ -13,6 +13,7 @@ const DEFAULT = { host: "127.0.0.1", port: 9100 };
 const PATIENCE_MS = 2000;
 /** A daemon may be in the middle of a commit. */
 const ANSWER_MS = 5000;
+const LOOK_MS = 20;
 
 /** The daemon of a home that says it runs there. */
 export interface RunningDaemon extends DaemonInfo {
@@ -20,15 +21,20 @@ export interface RunningDaemon extends DaemonInfo {
   answers: boolean;
 }
 
-/** Null where none runs; a killed one leaves its word behind. */
+/**
+ * Null where none runs; a killed one leaves its word behind. One that is ending or making room for the next is waited for.
+ */
 export async function runningDaemon(home: string): Promise<RunningDaemon | null> {
   const { daemon, socket } = homePaths(home);
-  const info = readDaemonInfo(daemon);
-  if (info === null || !isAlive(info.pid)) return null;
   const client = new HttpClient({ url: "http://localhost", socket, token: null, from: "local daemon" });
   const signal = AbortSignal.timeout(ANSWER_MS);
-  const status = await client.requestJson<Status>("/v1/status", { signal }).catch(() => null);
-  return { ...info, answers: status?.pid === info.pid };
+  for (;;) {
+    const info = readDaemonInfo(daemon);
+    if (info === null || !isAlive(info.pid)) return null;
+    const status = await client.requestJson<Status>("/v1/status", { signal }).catch(() => null);
+    if (status?.pid === info.pid || signal.aborted) return { ...info, answers: status?.pid === info.pid };
+    await Bun.sleep(LOOK_MS);
+  }
 }
 
 /** The row of `spl doctor` on the port that this home listens on, or would. It is connected to, never taken. */
