@@ -65,7 +65,7 @@ function readLines(text: string): number {
 
 function noLog(path: string): SplError {
   return new SplError("not_found", `there is no log at ${path}: no daemon has run in this home`, {
-    hint: "spl serve --daemon starts one; what a service said before it got so far, journalctl --user -u spl tells",
+    hint: "spl serve --daemon starts one; journalctl --user -u spl.service has what a service said before it got so far",
   });
 }
 

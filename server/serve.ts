@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
+import type { Env } from "../lib/backup/places.ts";
 import { syncDirectory, writeFileAtomic } from "../lib/base/atomic_file.ts";
 import { utf8 } from "../lib/base/bytes.ts";
 import { SplError, systemCode } from "../lib/base/errors.ts";
@@ -48,6 +49,8 @@ export interface ServeOptions extends SettingFlags {
   name?: string | undefined;
   /** SHA-256 of a bootstrap token that the instance is to accept, unless it knew it before. */
   bootstrap?: Uint8Array | null;
+  /** Says where this machine keeps backups and the receipts of drills. */
+  env?: Env;
   ports?: Partial<Ports>;
   /** Hears what goes to the log. */
   echo?: Echo;
@@ -206,7 +209,7 @@ function makeContext(
   instance: Instance,
   attempts: Attempts,
   settings: Settings,
-  { insecureLocalhost = false, isolated = false, directory = false, echo }: ServeOptions,
+  { insecureLocalhost = false, isolated = false, directory = false, env = {}, echo }: ServeOptions,
   bound: string,
   stopping: AbortSignal,
 ): AppContext {
@@ -242,6 +245,7 @@ function makeContext(
     signatures: new RequestVerifier(ports.clock, takeNonces(paths)),
     steward: new StewardWatch(federation, settings.watchS * 1000),
     servesDirectory: directory,
+    env,
     startedAt: ports.clock(),
     stopping,
   };

@@ -68,6 +68,11 @@ export function backupHealth(env: Env, did: string | null, since: number | null,
     : { result: "pass", detail, fix: null };
 }
 
+/** The newest backup of an instance that proved sound, wherever it lies; null where none is known here. */
+export function lastVerified(env: Env, did: string): LastVerified | null {
+  return readLast(instanceFolder(env, did));
+}
+
 function readLast(folder: string): LastVerified | null {
   const path = join(folder, FILE);
   try {

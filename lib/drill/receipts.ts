@@ -48,6 +48,20 @@ export interface KeptReceipt {
 
 /** Receipts, oldest first. @param did null for those of any instance */
 export function keptReceipts(env: Env, did: string | null): KeptReceipt[] {
+  return receiptPaths(env, did).map((path) => ({ path, receipt: readReceipt(path) }));
+}
+
+/** The newest receipt that is genuine; no other is read. @param did null for that of any instance */
+export function lastReceipt(env: Env, did: string | null): Receipt | null {
+  for (const path of receiptPaths(env, did).reverse()) {
+    const receipt = readReceipt(path);
+    if (receipt !== null) return receipt;
+  }
+  return null;
+}
+
+/** In the order of their times. */
+function receiptPaths(env: Env, did: string | null): string[] {
   const root = drillsFolder(env);
   const folders =
     did !== null
@@ -62,7 +76,7 @@ export function keptReceipts(env: Env, did: string | null): KeptReceipt[] {
         .map((name) => ({ name, path: join(folder, name) })),
     )
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ path }) => ({ path, receipt: readReceipt(path) }));
+    .map(({ path }) => path);
 }
 
 function readReceipt(path: string): Receipt | null {
@@ -86,7 +100,7 @@ function readReceipt(path: string): Receipt | null {
  * @param since Unix milliseconds: when the identity came to its home; null where that is not known
  */
 export function drillHealth(env: Env, did: string | null, since: number | null, now: number): Result {
-  const last = keptReceipts(env, did).findLast(({ receipt }) => receipt !== null)?.receipt;
+  const last = lastReceipt(env, did);
   // A home that does not open cannot be drilled.
   const fix = did === null ? null : "spl drill";
   const warn = (detail: string): Result => ({ result: "warn", detail, fix });

@@ -66,7 +66,7 @@ test("what cannot be is refused with what to type", async () => {
   expect(await refused()).toEqual([
     1,
     "",
-    `there is no log at ${homePaths(fresh.home.env.SYNCROPEL_HOME!).log}: no daemon has run in this home; spl serve --daemon starts one; what a service said before it got so far, journalctl --user -u spl tells\n`,
+    `there is no log at ${homePaths(fresh.home.env.SYNCROPEL_HOME!).log}: no daemon has run in this home; spl serve --daemon starts one; journalctl --user -u spl.service has what a service said before it got so far\n`,
   ]);
   expect(await refused("-n", "many")).toEqual([
     2,
