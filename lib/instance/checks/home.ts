@@ -20,7 +20,10 @@ export const disk: HomeCheck = {
     const facts = `${mebibytes(free)} free, the store takes ${mebibytes(store)}`;
     return free >= 2 * store
       ? pass(facts)
-      : warn(facts, "free space for twice the store before an import or backup");
+      : warn(
+          facts,
+          `make room for twice the store; du -xh ${home} | sort -h | tail shows what is large here`,
+        );
   },
 };
 
