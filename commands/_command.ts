@@ -35,6 +35,8 @@ export interface CommandSpec<T extends ArgsDef> {
   args?: T;
   /** Whole command lines. */
   examples?: readonly string[];
+  /** What its exit statuses say, where that is not what `EXIT_STATUSES` does. */
+  exits?: readonly string[];
   run(ctx: Context, args: ArgValues<T>): Promise<void>;
 }
 
@@ -45,4 +47,5 @@ export interface SplCommand extends CommandDef {
   readonly description: string | undefined;
   readonly flags: ArgsDef;
   readonly examples: readonly string[];
+  readonly exits: readonly string[] | undefined;
 }

@@ -58,6 +58,6 @@ export function commandHelp(command: SplCommand): string {
       "Examples",
       command.examples.map((line) => [line, ""] as const),
     ),
-    `\nExit status: ${EXIT_STATUSES.join(", ")}\n`,
+    `\nExit status: ${(command.exits ?? EXIT_STATUSES).join(", ")}\n`,
   ].join("");
 }

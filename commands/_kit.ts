@@ -46,6 +46,7 @@ export function defineSpl<const T extends ArgsDef>(spec: CommandSpec<T>): SplCom
     description: spec.description,
     flags,
     examples: spec.examples ?? [],
+    exits: spec.exits,
   });
 }
 

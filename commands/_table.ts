@@ -28,6 +28,7 @@ export const COMMANDS: readonly Section[] = [
       stop: () => import("./stop.ts"),
       status: () => import("./status.ts"),
       doctor: () => import("./doctor.ts"),
+      logs: () => import("./logs.ts"),
     },
   },
   {

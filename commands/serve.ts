@@ -102,7 +102,14 @@ async function foreground(ctx: Context, args: ServeArgs & { untilEof: boolean })
   await warn(ctx, args);
   const { serve } = await import("../server/serve.ts");
   const echo = await watcher(ctx);
-  const running = await serve({ ...args, ...echo, port, bootstrap, home: defaultHome(ctx.env) });
+  const running = await serve({
+    ...args,
+    ...echo,
+    port,
+    bootstrap,
+    env: ctx.env,
+    home: defaultHome(ctx.env),
+  });
   try {
     const { stop: _, ...facts } = running;
     await printResult(ctx, facts, () => describe(facts));

@@ -1,3 +1,4 @@
+import type { Env } from "../lib/backup/places.ts";
 import type { FederationContext } from "../lib/federation/context.ts";
 import type { RequestVerifier } from "../lib/federation/http_signature.ts";
 import type { Syncs } from "../lib/federation/syncs.ts";
@@ -34,6 +35,8 @@ export interface AppContext {
   steward: StewardWatch;
   /** Serves the directory: the highest statement of any DID (spec, section 3). */
   servesDirectory: boolean;
+  /** Says where this machine keeps backups and the receipts of drills. */
+  env: Env;
   /** Unix milliseconds. */
   startedAt: number;
   /** Aborts when the instance begins to stop: streams that would never end, end. */

@@ -1,5 +1,8 @@
 import { statSync } from "node:fs";
+import { lastVerified } from "../lib/backup/last_verified.ts";
+import type { Env } from "../lib/backup/places.ts";
 import { VERSION } from "../lib/base/version.ts";
+import { lastReceipt } from "../lib/drill/receipts.ts";
 import { listPairs } from "../lib/instance/federation.ts";
 import { status } from "../lib/instance/status.ts";
 import type { AppContext } from "./context.ts";
@@ -14,7 +17,7 @@ const SHORT_ID = 12;
 export async function metricFamilies(ctx: AppContext): Promise<Family[]> {
   const { instance } = ctx;
   const now = instance.ports.clock();
-  const { records, threads, forks, state } = await status(instance);
+  const { instance_did, records, threads, forks, state, digest } = await status(instance);
   // A stranger that asks to be paired has no labels of its own.
   const pairs = (await listPairs(instance)).filter(({ approval }) => approval !== "here");
   const conditions = pairs.map(({ state, problem }) =>
@@ -48,6 +51,12 @@ export async function metricFamilies(ctx: AppContext): Promise<Family[]> {
     },
     single("spl_records", "gauge", "Records in the store.", records),
     single("spl_threads", "gauge", "Threads in the store.", threads),
+    single(
+      "spl_digest_changed_timestamp_seconds",
+      "gauge",
+      "When the digest changed last, as far as scrapes saw it; before the first one, when the store was written last.",
+      ctx.metrics.digestSeen(digest, now, writtenAt(instance.paths.db)) / 1000,
+    ),
     single("spl_forks", "gauge", "Records that claim a position which another record has.", forks),
     {
       name: "spl_store_bytes",
@@ -76,9 +85,49 @@ export async function metricFamilies(ctx: AppContext): Promise<Family[]> {
         value: Math.max(0, now - Date.parse(last_sync!)) / 1000,
       })),
     },
+    ...proofs(ctx.env, instance_did),
     single("spl_open_streams", "gauge", "Streams that are open, in or out.", ctx.sessions.streams),
     ...ctx.metrics.families(),
   ];
+}
+
+/** What shows that this instance can come back, as far as this machine knows. */
+function proofs(env: Env, did: string): Family[] {
+  const [backup, drill] = [lastVerified(env, did), lastReceipt(env, did)];
+  return [
+    ...(backup === null
+      ? []
+      : [
+          single(
+            "spl_backup_last_verified_timestamp_seconds",
+            "gauge",
+            "When the newest backup that proved sound was taken.",
+            Date.parse(backup.taken_at) / 1000,
+          ),
+        ]),
+    ...(drill === null
+      ? []
+      : [
+          single(
+            "spl_drill_last_good_timestamp_seconds",
+            "gauge",
+            "When the last good drill began.",
+            Date.parse(drill.at) / 1000,
+          ),
+          single(
+            "spl_drill_recovery_seconds",
+            "gauge",
+            "How long coming back took in the last good drill.",
+            drill.recovered_ms / 1000,
+          ),
+        ]),
+  ];
+}
+
+/** When a store or its write-ahead log was written last, Unix milliseconds. */
+function writtenAt(db: string): number {
+  const times = [db, `${db}-wal`].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  return Math.max(...times);
 }
 
 /** 0 where there is no such file. */

@@ -17,6 +17,7 @@ interface Latency {
  */
 export class RequestMetrics {
   readonly #seen = new Map<Matched | null, Map<number, Latency>>();
+  #digest: { digest: string; at: number } | null = null;
 
   /** @param seconds until the head of the answer was ready; a stream's body is not waited for */
   count(route: Matched | null, status: number, seconds: number): void {
@@ -32,6 +33,16 @@ export class RequestMetrics {
     const at = BUCKETS.findIndex((bound) => seconds <= bound);
     latency.buckets[at < 0 ? BUCKETS.length : at]!++;
     latency.sum += seconds;
+  }
+
+  /**
+   * When the digest changed last, Unix milliseconds: the moment of the first scrape that saw it.
+   * @param writtenAt what counts until a scrape has seen a change
+   */
+  digestSeen(digest: string, now: number, writtenAt: number): number {
+    const before = this.#digest;
+    if (before?.digest !== digest) this.#digest = { digest, at: before === null ? writtenAt : now };
+    return this.#digest!.at;
   }
 
   families(): Family[] {

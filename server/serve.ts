@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
+import type { Env } from "../lib/backup/places.ts";
 import { syncDirectory, writeFileAtomic } from "../lib/base/atomic_file.ts";
 import { utf8 } from "../lib/base/bytes.ts";
 import { SplError, systemCode } from "../lib/base/errors.ts";
@@ -11,6 +12,7 @@ import type { FederationContext } from "../lib/federation/context.ts";
 import { RequestVerifier } from "../lib/federation/http_signature.ts";
 import { Attempts } from "../lib/instance/attempts.ts";
 import { seedBootstrap } from "../lib/instance/bootstrap.ts";
+import { ClockOffsets } from "../lib/instance/clock_offsets.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
@@ -47,6 +49,8 @@ export interface ServeOptions extends SettingFlags {
   name?: string | undefined;
   /** SHA-256 of a bootstrap token that the instance is to accept, unless it knew it before. */
   bootstrap?: Uint8Array | null;
+  /** Says where this machine keeps backups and the receipts of drills. */
+  env?: Env;
   ports?: Partial<Ports>;
   /** Hears what goes to the log. */
   echo?: Echo;
@@ -205,12 +209,13 @@ function makeContext(
   instance: Instance,
   attempts: Attempts,
   settings: Settings,
-  { insecureLocalhost = false, isolated = false, directory = false, echo }: ServeOptions,
+  { insecureLocalhost = false, isolated = false, directory = false, env = {}, echo }: ServeOptions,
   bound: string,
   stopping: AbortSignal,
 ): AppContext {
   const { paths, ports } = instance;
   const log = openLog(paths.log, ports.clock, { echo, format: settings.logFormat });
+  const clocks = new ClockOffsets(paths, ports.clock);
   const url = settings.publicUrl ?? bound;
   const federation: FederationContext = {
     instance,
@@ -220,6 +225,7 @@ function makeContext(
     autoApprove: settings.autoApprove,
     isolated,
     log,
+    heardClock: (origin, date) => clocks.heard(origin, date),
   };
   const changes = new Changes();
   return {
@@ -239,6 +245,7 @@ function makeContext(
     signatures: new RequestVerifier(ports.clock, takeNonces(paths)),
     steward: new StewardWatch(federation, settings.watchS * 1000),
     servesDirectory: directory,
+    env,
     startedAt: ports.clock(),
     stopping,
   };

@@ -21,7 +21,7 @@ const BELOW: Record<string, readonly string[]> = {
   "lib/federation": ["lib/instance", "lib/api"],
   "lib/hosting": ["lib/api", "lib/identity"],
   "lib/ui": ["lib/base"],
-  server: ["lib/instance", "lib/federation", "lib/hosting", "lib/client"],
+  server: ["lib/drill", "lib/federation", "lib/hosting", "lib/client"],
   commands: ["lib/drill", "lib/federation", "lib/hosting", "lib/client", "lib/ui"],
 };
 

@@ -496,6 +496,23 @@ export const AuditEvent = z
   })
   .meta({ id: "AuditEvent" });
 
+export const Backup = z
+  .strictObject({
+    name: z.string(),
+    target: z.string().describe("a folder of the instance's machine, or s3://bucket/prefix"),
+    time,
+    bytes: count.nullable().describe("null where it lies elsewhere"),
+    records: count.nullable(),
+    encrypted: z.boolean(),
+    verified: z
+      .enum(["content", "ciphertext"])
+      .nullable()
+      .describe("how it was last found sound; null when it never was, or is damaged"),
+    read_at: time.nullable().describe("when it was last read whole"),
+    damage: z.string().nullable(),
+  })
+  .meta({ id: "Backup" });
+
 export const Manifest = z
   .strictObject({
     format: z.literal("spl-bundle"),

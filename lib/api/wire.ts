@@ -39,6 +39,7 @@ export type Redeem = z.infer<typeof schemas.Redeem>;
 export type Redeemed = z.infer<typeof schemas.Redeemed>;
 export type Device = z.infer<typeof schemas.Device>;
 export type AuditEvent = z.infer<typeof schemas.AuditEvent>;
+export type Backup = z.infer<typeof schemas.Backup>;
 export type Manifest = z.infer<typeof schemas.Manifest>;
 export type BundleVerified = z.infer<typeof schemas.BundleVerified>;
 export type ImportReceipt = z.infer<typeof schemas.ImportReceipt>;

@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { utf8 } from "../base/bytes.ts";
+import { isoTime } from "../base/clock.ts";
 import { fileError, systemCode } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
 import type { Result } from "../instance/doctor.ts";
@@ -38,8 +39,12 @@ export function noteDamaged(env: Env, did: string, { name, target }: { name: str
   if (last?.name === name && last.target === target) rmSync(join(folder, FILE), { force: true });
 }
 
-/** The row of `spl doctor`. @param did null for any instance */
-export function backupHealth(env: Env, did: string | null, now: number): Result {
+/**
+ * The row of `spl doctor`. An instance that is younger than a backup may be old needs none yet.
+ * @param did null for any instance
+ * @param since Unix milliseconds: when the identity came to its home; null where that is not known
+ */
+export function backupHealth(env: Env, did: string | null, since: number | null, now: number): Result {
   const folders = did === null ? knownFolders(env) : [instanceFolder(env, did)];
   const [last] = folders
     .map(readLast)
@@ -48,7 +53,12 @@ export function backupHealth(env: Env, did: string | null, now: number): Result 
   // A home that does not open cannot be backed up.
   const fix = did === null ? null : "spl backup";
   const warn = (detail: string): Result => ({ result: "warn", detail, fix });
-  if (!last) return warn("no backup has been verified from this machine");
+  if (!last) {
+    const due = since === null ? 0 : since + OLD_DAYS * DAY_MS;
+    return now <= due
+      ? { result: "pass", detail: `none yet, and due ${isoTime(due)}: spl backup`, fix: null }
+      : warn("no backup has been verified from this machine");
+  }
   const where = `${last.target}/${last.name}`;
   if (isAbsolute(last.target) && !exists(where)) return warn(`the last verified backup is gone: ${where}`);
   const days = Math.floor((now - Date.parse(last.taken_at)) / DAY_MS);
@@ -56,6 +66,11 @@ export function backupHealth(env: Env, did: string | null, now: number): Result 
   return now - Date.parse(last.taken_at) > OLD_DAYS * DAY_MS
     ? warn(detail)
     : { result: "pass", detail, fix: null };
+}
+
+/** The newest backup of an instance that proved sound, wherever it lies; null where none is known here. */
+export function lastVerified(env: Env, did: string): LastVerified | null {
+  return readLast(instanceFolder(env, did));
 }
 
 function readLast(folder: string): LastVerified | null {

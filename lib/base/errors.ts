@@ -57,6 +57,7 @@ export type ErrorCode =
   | "file_exists"
   | "file_unreadable"
   | "unhealthy"
+  | "warned"
   | "boot_timeout"
   | "hosting_unavailable"
   | "label_taken"

@@ -15,6 +15,8 @@ export interface HomePaths {
   lock: string;
   /** Signed requests that a daemon which has stopped would not let in twice. */
   nonces: string;
+  /** What the daemon heard of the clocks of others: `ClockOffset` in `lib/instance/clock_offsets.ts`. */
+  clocks: string;
   logs: string;
   log: string;
   /** Settings of this host that never travel: listen address, public URL. */
@@ -43,6 +45,7 @@ export function homePaths(home: string): HomePaths {
     daemon: join(run, "daemon.json"),
     lock: join(run, "lock"),
     nonces: join(run, "nonces.json"),
+    clocks: join(run, "clocks.json"),
     logs,
     log: join(logs, "spl.log"),
     config: join(home, "config.toml"),

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Env, makePrivate } from "../backup/places.ts";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { concatBytes, fromBase64Url, fromHex, toBase64Url, utf8 } from "../base/bytes.ts";
+import { isoTime } from "../base/clock.ts";
 import { fileError } from "../base/errors.ts";
 import { certifies } from "../identity/did.ts";
 import { ed25519 } from "../identity/ed25519.ts";
@@ -47,6 +48,20 @@ export interface KeptReceipt {
 
 /** Receipts, oldest first. @param did null for those of any instance */
 export function keptReceipts(env: Env, did: string | null): KeptReceipt[] {
+  return receiptPaths(env, did).map((path) => ({ path, receipt: readReceipt(path) }));
+}
+
+/** The newest receipt that is genuine; no other is read. @param did null for that of any instance */
+export function lastReceipt(env: Env, did: string | null): Receipt | null {
+  for (const path of receiptPaths(env, did).reverse()) {
+    const receipt = readReceipt(path);
+    if (receipt !== null) return receipt;
+  }
+  return null;
+}
+
+/** In the order of their times. */
+function receiptPaths(env: Env, did: string | null): string[] {
   const root = drillsFolder(env);
   const folders =
     did !== null
@@ -61,7 +76,7 @@ export function keptReceipts(env: Env, did: string | null): KeptReceipt[] {
         .map((name) => ({ name, path: join(folder, name) })),
     )
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ path }) => ({ path, receipt: readReceipt(path) }));
+    .map(({ path }) => path);
 }
 
 function readReceipt(path: string): Receipt | null {
@@ -79,13 +94,22 @@ function readReceipt(path: string): Receipt | null {
   }
 }
 
-/** The row of `spl doctor`. @param did null for any instance */
-export function drillHealth(env: Env, did: string | null, now: number): Result {
-  const last = keptReceipts(env, did).findLast(({ receipt }) => receipt !== null)?.receipt;
+/**
+ * The row of `spl doctor`. An instance that is younger than a drill may be old needs none yet.
+ * @param did null for any instance
+ * @param since Unix milliseconds: when the identity came to its home; null where that is not known
+ */
+export function drillHealth(env: Env, did: string | null, since: number | null, now: number): Result {
+  const last = lastReceipt(env, did);
   // A home that does not open cannot be drilled.
   const fix = did === null ? null : "spl drill";
   const warn = (detail: string): Result => ({ result: "warn", detail, fix });
-  if (!last) return warn("no drill has shown that this instance can come back");
+  if (!last) {
+    const due = since === null ? 0 : since + OLD_DAYS * DAY_MS;
+    return now <= due
+      ? { result: "pass", detail: `none yet, and due ${isoTime(due)}: spl drill`, fix: null }
+      : warn("no drill has shown that this instance can come back");
+  }
   const ms = now - Date.parse(last.at);
   const days = Math.floor(ms / DAY_MS);
   const age = days < 1 ? "less than a day" : days === 1 ? "1 day" : `${days} days`;

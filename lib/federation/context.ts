@@ -14,6 +14,8 @@ export interface FederationContext {
   /** Nothing is published, pushed, polled or connected to. */
   isolated: boolean;
   log(event: string, facts?: Record<string, string | number | boolean | null>): void;
+  /** Told the `Date` of an answer, or null where it has none. */
+  heardClock?: (origin: string, date: string | null) => void;
   /** Addresses of a host name; the system's unless a test says otherwise. */
   resolve?: (host: string) => Promise<string[]>;
 }

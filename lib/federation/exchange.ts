@@ -20,7 +20,7 @@ export const REFUSALS: readonly ErrorCode[] = [
   "body_too_large",
 ];
 
-export type Dialling = Pick<FederationContext, "policy" | "resolve" | "isolated">;
+export type Dialling = Pick<FederationContext, "policy" | "resolve" | "isolated" | "heardClock">;
 
 /**
  * One request whose answer is JSON; null for 404.
@@ -28,16 +28,17 @@ export type Dialling = Pick<FederationContext, "policy" | "resolve" | "isolated"
  * @throws SplError the callee's own problem, in its words and without its advice, and what `safeFetch` throws; address_refused while isolated
  */
 export async function exchangeJson(
-  { policy, resolve, isolated }: Dialling,
+  { policy, resolve, isolated, heardClock }: Dialling,
   url: string,
   request: SafeRequest,
   most: number,
 ): Promise<Json | null> {
   requireConnected(isolated);
   const response = await safeFetch(url, request, { policy, headMs: HEAD_MS, ...(resolve && { resolve }) });
+  const { origin } = new URL(url);
+  heardClock?.(origin, response.headers.get("date"));
   const body = await readWhole(response, { ...BODY, most });
   if (response.status === 404) return null;
-  const { origin } = new URL(url);
   let value: Json;
   try {
     value = parseJson(body);

@@ -100,6 +100,7 @@ export async function ask(
     { method, headers, ...(body && { body }), ...(signal && { signal }) },
     { policy: ctx.policy, ...(ctx.resolve && { resolve: ctx.resolve }) },
   );
+  ctx.heardClock?.(new URL(url).origin, response.headers.get("date"));
   try {
     await learnOwn(ctx, response, url, own);
     await requirePeer(ctx, response, url, did);

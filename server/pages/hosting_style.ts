@@ -1,27 +1,25 @@
 /** What the pages of a hosting service need beside the style of every page. */
 export const HOSTING_STYLE = `
-html { overflow-x: clip; }
-main { max-width: 36rem; min-width: 0; overflow-wrap: anywhere; }
-body { grid-template-columns: minmax(0, 36rem); justify-content: center; }
+main { max-width: 36rem; overflow-wrap: anywhere; }
 h2 { margin-top: 1.5rem; }
 h3 { margin: 0 0 0.25rem; font-size: 1rem; }
 .bad { color: var(--wrong); }
 .tight { margin: 0.25rem 0; }
 .joined {
-  min-width: 0;
   display: flex; align-items: center; flex-wrap: wrap; gap: 0 0.25rem; padding: 0 0.75rem; min-height: 3rem;
   border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--back);
 }
 .joined:focus-within { outline: 3px solid var(--act); outline-offset: 2px; }
 .joined:has([aria-invalid="true"]) { border-color: var(--wrong); }
 .joined input {
-  flex: 1 1 8rem; width: auto; min-width: 0; min-height: 2.875rem; padding: 0; border: 0; background: none; outline: none;
+  /* Its own width is that of 20 letters, which with what stands around it is more than a phone has. */
+  flex: 1 1 8rem; width: 0; min-width: 0; min-height: 2.875rem; padding: 0; border: 0; background: none; outline: none;
   text-transform: none; letter-spacing: 0; font-size: 1.125rem;
 }
 .status.good { color: var(--good); }
 main > input { text-transform: none; letter-spacing: 0; }
 form > input { text-transform: none; letter-spacing: 0; font-size: 1.125rem; }
-fieldset { min-width: 0; margin: 1rem 0; padding: 0; border: 0; }
+fieldset { margin: 1rem 0; padding: 0; border: 0; }
 legend { margin-bottom: 0.25rem; padding: 0; font-weight: 600; }
 .choice {
   display: flex; align-items: center; gap: 0.75rem; min-height: 3rem; margin-bottom: 0.5rem; padding: 0.5rem 0.75rem;
@@ -48,6 +46,7 @@ legend { margin-bottom: 0.25rem; padding: 0; font-weight: 600; }
 .copyable code { flex: 1; align-self: center; min-width: 0; overflow-wrap: anywhere; }
 .copyable button { flex: none; width: auto; min-width: 5.5rem; min-height: 2.75rem; margin: 0; padding: 0 0.75rem; }
 @media (max-width: 30rem) {
+  .joined { padding-bottom: 0.5rem; }
   .copyable > div { flex-direction: column; }
   .copyable button { width: 100%; }
   .copyable code { align-self: start; padding: 0.25rem; }

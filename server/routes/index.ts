@@ -1,6 +1,7 @@
 import type { Route } from "../route.ts";
 import { actorRoutes } from "./actors.ts";
 import { auditRoutes } from "./audit.ts";
+import { backupRoutes } from "./backups.ts";
 import { bundleRoutes } from "./bundle.ts";
 import { consentRoutes } from "./consent.ts";
 import { deviceRoutes } from "./devices.ts";
@@ -38,6 +39,7 @@ export const ROUTES: readonly Route[] = [
   ...tokenRoutes,
   ...serviceAccountRoutes,
   ...auditRoutes,
+  ...backupRoutes,
   ...deviceRoutes,
   ...bundleRoutes,
   ...syncRoutes,

@@ -70,7 +70,7 @@ function isSigned(path: string): boolean {
 test("an instance is brought back, compared, and the receipt is signed by its DID; nothing else is left", async () => {
   const before = await box.json<Record<string, unknown>>("status");
   expect(await box.spl(["drill", "list", "-o", "json"])).toMatchObject({ status: 0, stdout: "[]\n" });
-  expect((await box.spl(["doctor"])).stdout).toMatch(/WARN {2}drill .* → spl drill\n/);
+  expect((await box.spl(["doctor"])).stdout).toMatch(/PASS {2}drill .*none yet, and due \S+: spl drill\n/);
 
   const { status, stdout, stderr } = await drill(["-o", "json"]);
   expect([status, stderr]).toEqual([0, ""]);

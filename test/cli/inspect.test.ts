@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { VERSION } from "../../lib/base/version.ts";
 import { Box } from "../kit/box.ts";
 import { outside } from "../kit/outside.ts";
@@ -167,14 +168,14 @@ describe("doctor", () => {
     const { stdout, stderr, status: exit } = await box.spl(["doctor", "--deep"]);
     expect({ stderr, exit }).toEqual({ stderr: "", exit: 0 });
     const rows = stdout.trimEnd().split("\n");
-    expect(rows.map((row) => row.slice(0, 17).trimEnd())).toEqual([
-      ...["permissions", "disk", "store", "records", "forks", "identity", "steward", "peers"].map(
-        (check) => `PASS  ${check}`,
-      ),
-      "WARN  backup",
-      "WARN  drill",
-    ]);
+    expect(rows.map((row) => row.slice(0, 17).trimEnd())).toEqual(
+      "permissions disk store records forks identity steward clock tokens peers port backup drill"
+        .split(" ")
+        .map((check) => `PASS  ${check}`),
+    );
     expect(rows[3]).toBe(`PASS  records      4 records, digest ${status.digest}, every signature checked`);
+    expect(rows[10]).toMatch(/^PASS {2}port {9}\d+, this home's daemon \(pid \d+\)$/);
+    expect(rows[11]).toMatch(/^PASS {2}backup {7}none yet, and due \d{4}-\S+Z: spl backup$/);
     expect(await box.ok("doctor", "--rebuild")).toContain("PASS  rebuild      rebuilt to the same values\n");
     expect(await box.json("status")).toMatchObject({ digest: status.digest });
     const [row] = await box.json<object[]>("doctor");
@@ -186,26 +187,78 @@ describe("doctor", () => {
     });
   });
 
-  test("warns with status 0, fails with status 1, and each row says what to type", async () => {
+  test("ends with status 1 for warnings and 2 for failures, and each row says what to type", async () => {
     await using sick = new Box();
     const home = sick.home.env.SYNCROPEL_HOME!;
     await sick.ok("init");
     chmodSync(home, 0o755);
     const open = await sick.spl(["doctor"]);
-    expect(open.status).toBe(0);
+    expect(open.status).toBe(1);
     expect(open.stdout).toStartWith(`WARN  permissions  others may read ${home}  → chmod go-rwx ${home}\n`);
+    expect(open.stderr).toMatch(/^\d warnings?; do what the rows above say\n$/);
     outside(["bash", "-c", `rm "$1"/keys/*.key`, "bash", home]);
     const failed = await sick.spl(["doctor"]);
-    expect(failed.status).toBe(1);
+    expect(failed.status).toBe(2);
     expect(failed.stdout).toMatch(
-      /\nFAIL {2}open {9}the private key \S+ is missing {2}→ put the file back [^\n]+\nWARN {2}backup {7}no backup [^\n]+\nWARN {2}drill {8}no drill [^\n→]+\n$/,
+      /\nFAIL {2}open {9}the private key \S+ is missing {2}→ put the file back [^\n]+\n(?:PASS|WARN) {2}port [^\n]+\nWARN {2}backup {7}no backup [^\n]+\nWARN {2}drill {8}no drill [^\n→]+\n$/,
     );
     expect(failed.stderr).toBe("1 check failed; do what the rows above say\n");
     const none = await runSpl(["doctor"]);
     expect(none.stdout).toMatch(
-      /^FAIL {2}permissions {2}cannot read \S+\/syncro: no such file or directory\nFAIL {2}disk {9}cannot read \S+\/syncro: no such file or directory\nFAIL {2}open {9}there is no store at \S+ {2}→ spl init makes a new instance there\nWARN {2}backup {7}no backup [^\n→]+\nWARN {2}drill {8}no drill [^\n→]+\n$/,
+      /^FAIL {2}permissions {2}cannot read \S+\/syncro: no such file or directory\nFAIL {2}disk {9}cannot read \S+\/syncro: no such file or directory\nFAIL {2}open {9}there is no store at \S+ {2}→ spl init makes a new instance there\n(?:PASS|WARN) {2}port [^\n]+\nWARN {2}backup {7}no backup [^\n→]+\nWARN {2}drill {8}no drill [^\n→]+\n$/,
     );
-    expect(none.status).toBe(1);
+    expect(none.status).toBe(2);
+  });
+
+  test("with -o json all rows are one array, and the failure is a problem document", async () => {
+    await using sick = new Box();
+    await sick.ok("init");
+    chmodSync(sick.home.env.SYNCROPEL_HOME!, 0o755);
+    const { stdout, stderr, status: exit } = await sick.spl(["doctor", "-o", "json"]);
+    expect(exit).toBe(1);
+    const rows = JSON.parse(stdout) as { check: string; result: string; fix: string | null }[];
+    expect(rows[0]).toMatchObject({ check: "permissions", result: "warn" });
+    expect(rows.filter(({ result, fix }) => result !== "pass" && !fix)).toEqual([]);
+    expect(JSON.parse(stderr)).toMatchObject({ code: "warned" });
+    expect(await sick.ok("doctor", "--help")).toContain(
+      "Exit status: 0 all passes, 1 warnings only, 2 a check failed, or wrong usage\n",
+    );
+  });
+
+  test("tells of the port: free, taken by another program, or any", async () => {
+    await using quiet = new Box();
+    await quiet.ok("init");
+    const row = async () =>
+      /^.*port .*$/m.exec((await quiet.spl(["doctor"])).stdout)?.[0].replaceAll(/ +/g, " ");
+    const other = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    const { port } = other;
+    const config = join(quiet.home.env.SYNCROPEL_HOME!, "config.toml");
+    writeFileSync(config, `[listen]\nport = ${port}\n`);
+    expect(await row()).toBe(
+      `WARN port another program listens on ${port}: spl serve would not start → ss -ltnp 'sport = :${port}' says which; spl serve --port takes another`,
+    );
+    other.stop(true);
+    expect(await row()).toBe(`PASS port ${port} is free`);
+    writeFileSync(config, "[listen]\nport = 0\n");
+    expect(await row()).toBe("PASS port any free one");
+    expect((await quiet.spl(["doctor"])).status).toBe(0);
+    writeFileSync(config, "[listen\n");
+    expect(await row()).toContain(`FAIL port ${config} is not TOML`);
+  });
+
+  test("a daemon that does not answer is a failure", async () => {
+    await using stuck = await Box.serving();
+    const { pid } = await stuck.json<{ pid: number }>("status");
+    process.kill(pid, "SIGSTOP");
+    try {
+      const { stdout, status: exit } = await stuck.spl(["doctor"]);
+      expect(stdout).toContain(
+        `FAIL  port         the daemon (pid ${pid}) does not answer  → spl serve --stop`,
+      );
+      expect(exit).toBe(2);
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
   });
 });
 

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import type { Device, MintedToken, PairingCode, Status } from "../../lib/api/wire.ts";
 import { Box } from "../kit/box.ts";
@@ -305,11 +307,10 @@ test("what the token may not see says which scope it takes, and the rest works",
   );
 });
 
-test("devices, grants and bundles that moved are listed", async () => {
+test("devices and grants are listed", async () => {
   await using box = await Box.serving();
   await box.ok("pair", "--device", "iPhone", "--scopes", "records:write");
   await box.ok("consent", "grant", "--from", "work", "--to", "*");
-  await box.ok("export", "--out", box.file("b.tar.zst"));
   const { url: at } = await box.json<Status>("status");
   await withConsole(
     "#/devices",
@@ -317,8 +318,37 @@ test("devices, grants and bundles that moved are listed", async () => {
       await page.locator(".card", { hasText: "iPhone" }).getByText("waiting").waitFor();
       await page.getByRole("link", { name: "Pairs" }).click();
       await page.getByText("namespace work → every pair").waitFor();
-      await page.getByRole("link", { name: "Backups" }).click();
-      await page.locator(".card", { hasText: "exported" }).getByText("included").waitFor();
+    },
+    { token: await token("admin", box), at },
+  );
+});
+
+test("backups are listed with where they lie and what each is worth", async () => {
+  await using box = await Box.serving();
+  const { url: at, instance_did } = await box.json<Status>("status");
+  const folder = join(box.home.env.XDG_DATA_HOME!, "syncropel", "backups", instance_did.split(":").at(-1)!);
+  await withConsole(
+    "#/backups",
+    async (page) => {
+      await page.getByText("No backup of this instance is known").waitFor();
+      await box.ok("backup");
+      await page.reload();
+      const sound = page.locator(".card");
+      await sound.getByText("verified", { exact: true }).waitFor();
+      const text = (await sound.textContent())!;
+      expect(text).toContain("every hash and signature");
+      expect(text).toContain(folder);
+      expect(text).toMatch(/Size\d[\d,]* bytesRecords\d/);
+      const elsewhere = box.file("usb");
+      mkdirSync(elsewhere);
+      await box.ok("backup", "--to", elsewhere);
+      const [name] = readdirSync(folder).filter((file) => file.endsWith(".zst"));
+      writeFileSync(join(folder, name!), "rot");
+      expect((await box.spl(["backup", "verify"])).status).toBe(6);
+      await page.reload();
+      await page.locator(".card", { hasText: "damaged" }).getByText(name!).waitFor();
+      await page.locator(".card", { hasText: elsewhere }).getByText("verified", { exact: true }).waitFor();
+      expect(await page.locator(".card").count()).toBe(2);
     },
     { token: await token("admin", box), at },
   );

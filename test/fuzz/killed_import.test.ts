@@ -96,7 +96,11 @@ async function recover(home: ScratchHome): Promise<"before" | "after"> {
   const state = await stateOf(daemon);
   expect([before, after]).toContainEqual(state);
   expectTidy(daemon, state);
-  expect(await runSpl(["doctor", "--deep"], { home })).toMatchObject({ status: 0, stderr: "" });
+  const doctor = await runSpl(["doctor", "--deep"], { home });
+  // The bundle's records and those that were here claim the same positions.
+  expect(doctor.stdout.match(/^(?:WARN|FAIL) +\w+/gm) ?? []).toEqual(
+    state.records === before.records ? [] : ["WARN  forks"],
+  );
 
   expect(await importIt(home)).toMatchObject({ status: 0 });
   expect(await stateOf(daemon)).toEqual(after);

@@ -5,7 +5,8 @@ import { emission } from "../kit/app.ts";
 import { Box } from "../kit/box.ts";
 import { pairBoxes, syncBox, whoIs } from "../kit/paired.ts";
 
-const RECORDS = 12_000;
+/** Several pages more than kills. */
+const RECORDS = 32_000;
 
 async function records(box: Box): Promise<number> {
   return (await box.json<{ records: number }>("status")).records;

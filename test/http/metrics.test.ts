@@ -1,4 +1,9 @@
 import { expect, test } from "bun:test";
+import { statSync } from "node:fs";
+import { noteVerified } from "../../lib/backup/last_verified.ts";
+import { toHex } from "../../lib/base/bytes.ts";
+import { keepReceipt, signReceipt } from "../../lib/drill/receipts.ts";
+import type { DrillFacts } from "../../lib/drill/types.ts";
 import { exposition } from "../../server/exposition.ts";
 import { emission, TestApp } from "../kit/app.ts";
 import { readExposition } from "../kit/exposition.ts";
@@ -69,6 +74,34 @@ test("the age of the last sync is told by pair, and a stranger who asks has no l
   expect(values.get('spl_pairs{state="degraded"}')).toBe(1);
   expect(values.get('spl_pairs{state="active"}')).toBe(0);
   expect(text).not.toContain("0123456789ab");
+});
+
+test("when the digest changed, a backup proved sound and a drill went well is told in seconds of Unix time", async () => {
+  let now = Date.now();
+  await using app = await TestApp.open({ ports: { clock: () => now } });
+  const values = async () => readExposition(await (await app.call("/metrics")).text());
+  const changed = async () => (await values()).get("spl_digest_changed_timestamp_seconds")!;
+  const names = [...(await values()).keys()];
+  expect(names.filter((name) => /backup|drill/.test(name))).toEqual([]);
+  // Until a change is seen it is when the store was written, which a restart does not forget.
+  expect(await changed()).toBe(statSync(`${app.ctx.instance.paths.db}-wal`).mtimeMs / 1000);
+  now += 90_000;
+  await app.call("/v1/records", { json: emission("th_a", "one") });
+  expect(await changed()).toBe(now / 1000);
+  now += 60_000;
+  expect(await changed()).toBe((now - 60_000) / 1000);
+
+  const { env, instance } = app.ctx;
+  const { did, key, publicKey } = await instance.store.read((reader) => instance.signer(reader));
+  const taken_at = "2026-11-01T03:00:00.000Z";
+  const backup = { name: "b", target: "s3://b/p", taken_at, verified: "content", records: 1 } as const;
+  noteVerified(env, did, { ...backup, verified_at: "2026-11-20T03:00:00.000Z" });
+  const drill = { did, public_key: toHex(publicKey), at: "2026-11-02T03:00:00.000Z", recovered_ms: 1250 };
+  keepReceipt(env, signReceipt(drill as DrillFacts, key));
+  const seen = await values();
+  expect(seen.get("spl_backup_last_verified_timestamp_seconds")).toBe(Date.parse(taken_at) / 1000);
+  expect(seen.get("spl_drill_last_good_timestamp_seconds")).toBe(Date.parse(drill.at) / 1000);
+  expect(seen.get("spl_drill_recovery_seconds")).toBe(1.25);
 });
 
 test("open streams are counted until they end, the owner's as well", async () => {

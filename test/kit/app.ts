@@ -88,6 +88,7 @@ export class TestApp implements AsyncDisposable {
       steward: new StewardWatch(federating, 60_000),
       signatures: new RequestVerifier(instance.ports.clock),
       servesDirectory: false,
+      env: { XDG_DATA_HOME: folder.file("data") },
       startedAt: instance.ports.clock(),
       stopping: stopping.signal,
       ...overrides,

@@ -43,7 +43,7 @@ test("doctor is content with a good drill for 30 days, then warns and says what 
   const env = { XDG_DATA_HOME: folder.path };
   const [key, other] = [keyOf(1), keyOf(2)];
   const { did } = facts(key);
-  const row = (days: number) => drillHealth(env, did, DRILLED + days * DAY_MS);
+  const row = (days: number) => drillHealth(env, did, null, DRILLED + days * DAY_MS);
   expect(row(0)).toMatchObject({ result: "warn", fix: "spl drill" });
   keepReceipt(env, signReceipt(facts(key), key));
   expect(row(0.5)).toEqual({
@@ -68,8 +68,8 @@ test("doctor is content with a good drill for 30 days, then warns and says what 
     [true, true],
   ]);
   // Where the home does not open, any instance's counts, and there is nothing to drill.
-  expect(drillHealth(env, null, DRILLED + 41 * DAY_MS)).toMatchObject({ result: "pass" });
-  expect(drillHealth(env, null, DRILLED + 80 * DAY_MS)).toMatchObject({ result: "warn", fix: null });
+  expect(drillHealth(env, null, null, DRILLED + 41 * DAY_MS)).toMatchObject({ result: "pass" });
+  expect(drillHealth(env, null, null, DRILLED + 80 * DAY_MS)).toMatchObject({ result: "warn", fix: null });
 });
 
 test("files that are no receipts are damaged ones, and others are not looked at", () => {

@@ -1,57 +1,84 @@
-import type { AuditEvent, Page } from "../../../../lib/api/wire.ts";
+import type { Backup } from "../../../../lib/api/wire.ts";
 import { facts, make, refill } from "../dom.ts";
 import type { Desk, View } from "./desk.ts";
-import { chip, empty, moment, number, shortDid, shortId } from "./words.ts";
+import { chip, count, empty, moment, number } from "./words.ts";
 
-const DAYS = 90;
-const MOST = 50;
+const MOST = 100;
 
-/** Bundles that left this instance or came into it, as the audit table tells. */
+/** Backups of this instance that its machine knows of, and what each is worth. */
 export function backups(desk: Desk): View {
   const list = make("div");
   return {
     heading: "Backups",
     scope: "admin",
-    body: make(
-      "div",
-      {},
-      make("p", {}, `Bundles that were exported or imported in the last ${DAYS} days, latest first.`),
-      list,
-    ),
+    body: list,
     async refresh() {
-      const since = new Date(Date.now() - DAYS * 86_400_000).toISOString();
-      const moved: AuditEvent[] = [];
-      for (let after: string | null = "0"; after !== null; ) {
-        const page: Page<AuditEvent> = await desk.get(`v1/audit?since=${since}&after=${after}`);
-        moved.push(...page.items.filter(({ event }) => event === "export" || event === "import"));
-        after = page.next;
+      const all = await desk.get<Backup[]>("v1/backups");
+      if (all.length === 0) {
+        refill(
+          list,
+          empty(
+            "No backup of this instance is known on its machine. This takes one and reads it back: ",
+            "spl backup",
+          ),
+        );
+        return;
       }
+      const more = all.length - MOST;
       refill(
         list,
-        moved.length === 0
-          ? empty(
-              "None. This writes all that the instance is into one signed file: ",
-              "spl export --out b.tar.zst",
-            )
-          : make("ol", { class: "cards" }, ...moved.slice(-MOST).reverse().map(card)),
+        make("ol", { class: "cards" }, ...all.slice(0, MOST).map(card)),
+        more > 0 ? make("p", { class: "quiet" }, `${count(more, "older backup")} not shown.`) : null,
+        make(
+          "p",
+          { class: "quiet" },
+          "What lies elsewhere is listed by ",
+          make("code", {}, "spl backup list --to …"),
+        ),
       );
     },
   };
 }
 
-function card({ at, event, detail }: AuditEvent): HTMLElement {
-  const { records, inserted, identity, bundle_sha256, source_did, by } = detail;
+function card({
+  name,
+  target,
+  time,
+  bytes,
+  records,
+  encrypted,
+  verified,
+  read_at,
+  damage,
+}: Backup): HTMLElement {
+  const state =
+    damage !== null
+      ? chip("damaged", "wrong")
+      : verified === null
+        ? chip("not verified")
+        : chip("verified", "good");
   return make(
     "li",
     { class: "card" },
-    make("p", { class: "meta first" }, chip(event === "export" ? "exported" : "imported"), moment(at)),
+    make("p", { class: "meta first" }, state, encrypted ? chip("encrypted") : null, moment(time)),
     facts([
-      ["Records", typeof records === "number" ? number(records) : null],
-      ["Inserted", typeof inserted === "number" ? number(inserted) : null],
-      ["From", typeof source_did === "string" ? shortDid(source_did) : null],
-      ["Identity", typeof identity === "string" ? identity : null],
-      ["By", typeof by === "string" ? by : null],
-      ["Content", typeof bundle_sha256 === "string" ? make("code", {}, shortId(bundle_sha256)) : null],
+      ["Damage", damage],
+      ["Read back", read_at === null ? "never" : readBack(read_at, verified)],
+      ["Size", bytes === null ? null : size(bytes)],
+      ["Records", records === null ? null : number(records)],
+      ["Where", target],
+      ["Name", make("code", {}, name)],
     ]),
   );
+}
+
+function readBack(at: string, verified: Backup["verified"]): HTMLElement {
+  const how = { content: ", every hash and signature", ciphertext: ", its encrypted bytes" };
+  return make("span", {}, moment(at), verified === null ? null : how[verified]);
+}
+
+/** `812 bytes`, `4.2 MB`: as disks are sold, and as `spl backup` counts. */
+function size(bytes: number): string {
+  if (bytes < 100_000) return count(bytes, "byte");
+  return bytes < 1_000_000_000 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
