@@ -31,6 +31,7 @@ export const Health = z
 const steward = {
   state: z.enum(["active", "superseded", "revoked"]),
   moved_to: z.string().nullable().describe("where a superseded identity lives now, if it has an address"),
+  same_address: z.boolean().describe("that is this home's own address: another home is reached there now"),
   since: z.string().nullable().describe("when this home lost the identity; null while it is active"),
 };
 

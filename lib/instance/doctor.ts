@@ -95,7 +95,8 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
     );
     yield await checkAsync("steward", () =>
       instance.store.read(async (reader) => {
-        const { state, by } = await standing(reader, await instance.signer(reader));
+        const signer = await instance.signer(reader);
+        const { state, by } = await standing(reader, signer);
         if (by === null) return pass("this home is where the identity lives");
         if (state === "revoked") {
           return warn(
@@ -104,7 +105,7 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
           );
         }
         return warn(
-          `the identity moved to ${placeOf(by)} (${isoTime(by.epoch)})`,
+          `the identity moved to ${placeOf(by, signer)} (${isoTime(by.epoch)})`,
           "spl serve --reclaim, if it is to come back",
         );
       }),
