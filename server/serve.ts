@@ -212,6 +212,7 @@ function makeContext(
   const { paths, ports } = instance;
   const log = openLog(paths.log, ports.clock, { echo, format: settings.logFormat });
   const url = settings.publicUrl ?? bound;
+  const changes = new Changes();
   const federation: FederationContext = {
     instance,
     url: () => (isolated ? null : reachableUrl(settings, url)),
@@ -219,9 +220,9 @@ function makeContext(
     directory: settings.directory,
     autoApprove: settings.autoApprove,
     isolated,
+    announce: () => changes.announce(),
     log,
   };
-  const changes = new Changes();
   return {
     instance,
     jobs: new BundleJobs(paths.home, log),

@@ -13,6 +13,8 @@ export interface FederationContext {
   autoApprove: string[];
   /** Nothing is published, pushed, polled or connected to. */
   isolated: boolean;
+  /** Tells who follows this instance that its state or records have changed. */
+  announce(): void;
   log(event: string, facts?: Record<string, string | number | boolean | null>): void;
   /** Addresses of a host name; the system's unless a test says otherwise. */
   resolve?: (host: string) => Promise<string[]>;

@@ -33,6 +33,7 @@ export async function learn(ctx: FederationContext, statement: Statement): Promi
     }
     return { noted: true, left: lost ? signer : null };
   });
+  if (noted) ctx.announce();
   if (left !== null) {
     const { epoch, revoked } = statement;
     log("superseded", { to: placeOf(statement, left), epoch, revoked });

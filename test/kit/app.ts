@@ -60,6 +60,7 @@ export class TestApp implements AsyncDisposable {
     const log: AppContext["log"] = (event, facts = {}) =>
       void logged.push(`${event} ${JSON.stringify(facts)}`);
     const stopping = new AbortController();
+    const changes = new Changes();
     const federating: FederationContext = {
       instance,
       url: () => null,
@@ -67,10 +68,10 @@ export class TestApp implements AsyncDisposable {
       directory: null,
       autoApprove: [],
       isolated: true,
+      announce: () => changes.announce(),
       log,
       ...federation,
     };
-    const changes = new Changes();
     const ctx: AppContext = {
       instance,
       jobs: new BundleJobs(home, log),
