@@ -169,7 +169,7 @@ export const ActorImportSummary = z
     signers: count,
     memories: z.boolean().describe("false when what the actor knows and learned was left out"),
     registrations: count.describe("records that this instance wrote on th_actor_registry"),
-    trust_discount: z.number().min(0).max(1),
+    trust_discount: z.number().min(0).max(1).describe("what the source's own outcomes count here"),
     dry_run: z.boolean(),
   })
   .meta({ id: "ActorImportSummary" });
