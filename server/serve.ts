@@ -23,6 +23,7 @@ import { drain, listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
 import { keepNonces, takeNonces } from "./nonces.ts";
 import { PairingWatch } from "./pairing.ts";
+import { PeerStreams } from "./peer_streams.ts";
 import { RequestMetrics } from "./request_metrics.ts";
 import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
@@ -238,6 +239,7 @@ function makeContext(
     federation,
     syncs: makeSyncs(federation, changes),
     signatures: new RequestVerifier(ports.clock, takeNonces(paths)),
+    peerStreams: new PeerStreams(ports.clock),
     steward: new StewardWatch(federation, settings.watchS * 1000),
     servesDirectory: directory,
     startedAt: ports.clock(),

@@ -10,6 +10,7 @@ import { BundleJobs } from "../../server/bundle_jobs.ts";
 import { Changes } from "../../server/changes.ts";
 import type { AppContext } from "../../server/context.ts";
 import { makeSyncs } from "../../server/federation.ts";
+import { PeerStreams } from "../../server/peer_streams.ts";
 import { RequestMetrics } from "../../server/request_metrics.ts";
 import { Sessions } from "../../server/sessions.ts";
 import { Pace } from "../../server/stages/pace.ts";
@@ -88,6 +89,7 @@ export class TestApp implements AsyncDisposable {
       syncs: makeSyncs(federating, changes),
       steward: new StewardWatch(federating, 60_000),
       signatures: new RequestVerifier(instance.ports.clock),
+      peerStreams: new PeerStreams(instance.ports.clock),
       servesDirectory: false,
       startedAt: instance.ports.clock(),
       stopping: stopping.signal,
