@@ -284,7 +284,11 @@ test("a thread whose opening record is missing is shared with nobody", async () 
   // As while it is being reconciled: the rest of the thread may turn out to be private.
   await insert(second);
   expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
+  const names = async () =>
+    (await b.json<{ namespace: string }[]>("/v1/namespaces")).map(({ namespace }) => namespace);
+  expect(await names()).toEqual(["default"]);
   await insert(opening);
+  expect(await names()).toEqual(["default", "team"]);
   expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
   await grant(b, "team");
   await grant(a, "team");
