@@ -4,6 +4,8 @@ import { SplError } from "../../lib/base/errors.ts";
 import type { HostingSettings } from "../../lib/hosting/hosting.ts";
 import { HOSTING_ROUTES } from "../../server/hosting/routes/index.ts";
 import { dumpOf, type HostedView, HostingHere } from "../kit/hosting_app.ts";
+import { testSigner } from "../kit/records.ts";
+import { statementOf } from "../kit/statements.ts";
 
 /** What the hosting service answers to everything that a stranger may send it. */
 
@@ -749,6 +751,38 @@ describe("calls of one address", () => {
       ...new Array(10).fill(401),
       429,
     ]);
+  });
+
+  test("to the directory are those of the DID where that is known, since a machine's instances have one address", async () => {
+    await using own = await HostingHere.open();
+    const put = async (n: number, client = "127.0.0.1") => {
+      const statement = statementOf({ epoch: ++own.now }, testSigner(n));
+      const path = `/directory/${encodeURIComponent(statement.did)}`;
+      const headers = { "content-type": "application/json" };
+      const answer = await own.request(path, {
+        method: "PUT",
+        headers,
+        body: JSON.stringify(statement),
+        client,
+      });
+      return answer.status;
+    };
+    const many = async (from: number, to: number, client?: string) => {
+      const statuses = [];
+      for (let n = from; n < to; n++) statuses.push(await put(n, client));
+      return statuses;
+    };
+    own.now = 60_000 * Math.ceil(own.now / 60_000);
+    // Anyone could think up new ones.
+    expect(await many(1, 66)).toEqual([...new Array(60).fill(200), ...new Array(5).fill(429)]);
+    own.now += 60_000;
+    expect(await many(61, 101)).toEqual(new Array(40).fill(200));
+    own.now += 60_000;
+    expect(await many(1, 101)).toEqual(new Array(100).fill(200));
+    const statuses = [];
+    for (let i = 0; i < 60; i++) statuses.push(await put(7));
+    expect(statuses).toEqual([...new Array(59).fill(200), 429]);
+    expect([await put(8), await put(7, "192.0.2.7"), await put(200)]).toEqual([200, 200, 200]);
   });
 
   test("of who runs the service are not", async () => {
