@@ -7,6 +7,7 @@ import type { Instance } from "../lib/instance/instance.ts";
 import type { BundleJobs } from "./bundle_jobs.ts";
 import type { Changes } from "./changes.ts";
 import type { Log } from "./log.ts";
+import type { PeerStreams } from "./peer_streams.ts";
 import type { RequestMetrics } from "./request_metrics.ts";
 import type { Sessions } from "./sessions.ts";
 import type { HostPolicy } from "./stages/host.ts";
@@ -32,6 +33,8 @@ export interface AppContext {
   syncs: Syncs;
   /** Checks what peers have signed, and that they signed it once. */
   signatures: RequestVerifier;
+  /** Those that peers follow this instance by. */
+  peerStreams: PeerStreams;
   steward: StewardWatch;
   /** Serves the directory: the highest statement of any DID (spec, section 3). */
   servesDirectory: boolean;

@@ -25,6 +25,7 @@ import { drain, listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
 import { keepNonces, takeNonces } from "./nonces.ts";
 import { PairingWatch } from "./pairing.ts";
+import { PeerStreams } from "./peer_streams.ts";
 import { RequestMetrics } from "./request_metrics.ts";
 import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
@@ -217,6 +218,7 @@ function makeContext(
   const log = openLog(paths.log, ports.clock, { echo, format: settings.logFormat });
   const clocks = new ClockOffsets(paths, ports.clock);
   const url = settings.publicUrl ?? bound;
+  const changes = new Changes();
   const federation: FederationContext = {
     instance,
     url: () => (isolated ? null : reachableUrl(settings, url)),
@@ -224,10 +226,10 @@ function makeContext(
     directory: settings.directory,
     autoApprove: settings.autoApprove,
     isolated,
+    announce: () => changes.announce(),
     log,
     heardClock: (origin, date) => clocks.heard(origin, date),
   };
-  const changes = new Changes();
   return {
     instance,
     jobs: new BundleJobs(paths.home, log),
@@ -243,6 +245,7 @@ function makeContext(
     federation,
     syncs: makeSyncs(federation, changes),
     signatures: new RequestVerifier(ports.clock, takeNonces(paths)),
+    peerStreams: new PeerStreams(ports.clock),
     steward: new StewardWatch(federation, settings.watchS * 1000),
     servesDirectory: directory,
     env,

@@ -11,7 +11,7 @@ const command = defineSpl({
   name: "actor import",
   summary: "Take in an actor from another instance",
   description:
-    "All of the file or nothing: every hash and signature is checked first, and ids, signatures and signers stay as they\nare. From then on the actor is the one that the other instance knew by this name, and the outcomes of its work\ncount here as well, as much as --trust-discount says. Importing the same file again inserts nothing.",
+    "All of the file or nothing: every hash and signature is checked first, and ids, signatures and signers stay as they\nare. From then on the actor is the one that the other instance knew by this name, and the outcomes of its work\ncount here as well, as much as --trust-discount says; without it all the first time, and later what they counted\nbefore. Importing the same file again inserts nothing.",
   args: {
     file: { type: "positional", description: "the actor's file, - for standard input" },
     dryRun: { type: "boolean", description: "check everything and tell what would happen, without a write" },
@@ -20,7 +20,6 @@ const command = defineSpl({
       type: "string",
       valueHint: "0..1",
       description: "what the file's outcomes count here, of what they count at its source",
-      default: "1",
     },
     ...targetArgs,
   },
@@ -37,7 +36,8 @@ const command = defineSpl({
 });
 
 /** @throws SplError usage */
-function shareOf(text: string): number {
+function shareOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
   const share = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
   if (share >= 0 && share <= 1) return share;
   throw new SplError("usage", `--trust-discount ${JSON.stringify(text)} is no number from 0 to 1`, {

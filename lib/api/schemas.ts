@@ -31,6 +31,7 @@ export const Health = z
 const steward = {
   state: z.enum(["active", "superseded", "revoked"]),
   moved_to: z.string().nullable().describe("where a superseded identity lives now, if it has an address"),
+  same_address: z.boolean().describe("that is this home's own address: another home is reached there now"),
   since: z.string().nullable().describe("when this home lost the identity; null while it is active"),
 };
 
@@ -168,7 +169,7 @@ export const ActorImportSummary = z
     signers: count,
     memories: z.boolean().describe("false when what the actor knows and learned was left out"),
     registrations: count.describe("records that this instance wrote on th_actor_registry"),
-    trust_discount: z.number().min(0).max(1),
+    trust_discount: z.number().min(0).max(1).describe("what the source's own outcomes count here"),
     dry_run: z.boolean(),
   })
   .meta({ id: "ActorImportSummary" });

@@ -66,7 +66,7 @@ export interface ImportQuery {
 export interface ActorImportQuery {
   dry_run: boolean;
   merge: boolean;
-  trust_discount: number;
+  trust_discount?: number | undefined;
   /** Who registers the actor. */
   by: string;
 }

@@ -33,8 +33,9 @@ export interface Link {
  * @throws SplError superseded; pair_unknown when the pair is not active (any more)
  */
 export async function linkOf(instance: Instance, reader: Reader, pair: string): Promise<Link> {
-  const { did, stewardId, epoch } = await instance.signer(reader);
-  await requireActive(reader, { did, stewardId, epoch });
+  const signer = await instance.signer(reader);
+  const { did, stewardId } = signer;
+  await requireActive(reader, signer);
   const folds = await foldReserved(instance, reader);
   const found = folds.pairs.all().find(({ id }) => id === pair);
   if (found?.state !== "active") {

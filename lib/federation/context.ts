@@ -13,6 +13,8 @@ export interface FederationContext {
   autoApprove: string[];
   /** Nothing is published, pushed, polled or connected to. */
   isolated: boolean;
+  /** Tells who follows this instance that its state or records have changed. */
+  announce(): void;
   log(event: string, facts?: Record<string, string | number | boolean | null>): void;
   /** Told the `Date` of an answer, or null where it has none. */
   heardClock?: (origin: string, date: string | null) => void;

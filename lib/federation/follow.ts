@@ -13,7 +13,7 @@ const DATA = utf8("data: ");
 /**
  * Stores what the peer takes in, as it happens, until one of them ends the stream. To be called after a pull, which
  * leaves the cursor that this begins with.
- * @param onPage called when a page is stored, with what was refused of it so far
+ * @param onPage called when a page is stored, with what came of it and of those before that said that more comes
  * @throws SplError as `pull`
  */
 export async function follow(
@@ -34,14 +34,15 @@ export async function follow(
     accept: "text/event-stream",
     ...(signal && { signal }),
   });
-  const summary = new PullSummary();
-  const intake = new Intake(instance, pair, options, summary);
+  const intake = new Intake(instance, pair, options, new PullSummary());
   for await (const lines of eventsOf(answer.chunks(STREAM_BOUNDS))) {
     const page = await readPage(lines);
     if (page.cursor === null) throw misbehaves("sends a page of its feed without a cursor");
-    summary.bytes += page.bytes;
+    intake.summary.bytes += page.bytes;
     await intake.store(await intake.check(page), page.cursor);
-    await onPage(summary);
+    await onPage(intake.summary);
+    // To be caught up with is what a poll comes to: what was refused until then says nothing of what comes later.
+    if (!page.more) intake.summary = new PullSummary();
   }
 }
 

@@ -48,7 +48,8 @@ export class Intake {
     readonly instance: Instance,
     readonly pair: { id: string; peer_did: string },
     readonly options: PullOptions,
-    readonly summary: PullSummary,
+    /** What is brought up to date. */
+    public summary: PullSummary,
   ) {}
 
   /**

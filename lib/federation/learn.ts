@@ -16,14 +16,14 @@ export async function learn(ctx: FederationContext, statement: Statement): Promi
   // Most of what is heard is no news, and costs no transaction.
   if (!isNews(statement, await instance.store.read((reader) => knownStatement(reader, statement.did))))
     return false;
-  const { noted, lost } = await instance.store.transact(async (writer) => {
+  const { noted, left } = await instance.store.transact(async (writer) => {
     const signer = await instance.signer(writer);
     const before = await standing(writer, signer);
     const known = await knownStatement(writer, statement.did);
-    if (!(await noteStatement(writer, statement))) return { noted: false, lost: false };
+    if (!(await noteStatement(writer, statement))) return { noted: false, left: null };
     if (statement.did !== signer.did) {
       if (before.state === "active") await followPeer(instance, writer, statement, known);
-      return { noted: true, lost: false };
+      return { noted: true, left: null };
     }
     const { state } = await standing(writer, signer);
     const lost = before.state !== state && state !== "active";
@@ -31,9 +31,13 @@ export async function learn(ctx: FederationContext, statement: Statement): Promi
       const { url, epoch, steward_id } = statement;
       await writer.addAudit(instance.ports.clock(), `identity.${state}`, { url, epoch, steward_id });
     }
-    return { noted: true, lost };
+    return { noted: true, left: lost ? signer : null };
   });
-  if (lost) log("superseded", { to: placeOf(statement), epoch: statement.epoch, revoked: statement.revoked });
+  if (noted) ctx.announce();
+  if (left !== null) {
+    const { epoch, revoked } = statement;
+    log("superseded", { to: placeOf(statement, left), epoch, revoked });
+  }
   return noted;
 }
 

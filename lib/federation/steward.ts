@@ -95,6 +95,7 @@ export async function revokeIdentity(ctx: FederationContext, did: string, by: st
     await noteStatement(writer, revokedStatement({ ...signer, epoch }, now));
     await writer.addAudit(now, "identity.revoked", { did: signer.did, epoch, by });
   });
+  ctx.announce();
   return makeRound(ctx);
 }
 

@@ -88,8 +88,7 @@ class Pull {
     try {
       if (!(await this.#feed(cursor))) await this.#reconcileAndFollow();
     } catch (error) {
-      const lost = error instanceof SplError && error.code === "cursor_invalid" && cursor !== null;
-      if (!lost) throw error;
+      if (!isLost(error) || cursor === null) throw error;
       if (await this.#holdsNothing(shared)) await this.#feed(null);
       else await this.#reconcileAndFollow();
     }
@@ -159,7 +158,17 @@ class Pull {
     }
   }
 
+  /** Once more where what the peer shares has changed meanwhile, so that its cursor is not good any more. */
   async #reconcileAndFollow(): Promise<void> {
+    try {
+      await this.#reconcileThenFeed();
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      await this.#reconcileThenFeed();
+    }
+  }
+
+  async #reconcileThenFeed(): Promise<void> {
     let { cursor, complete } = await this.#reconcile(MANY);
     if (!complete) {
       if (await this.#feed(null)) return;
@@ -308,6 +317,10 @@ class Pull {
     this.summary.rounds++;
     return answer;
   }
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof SplError && error.code === "cursor_invalid";
 }
 
 async function addAll(sum: DigestSum, reader: Reader, ids: Uint8Array[]): Promise<void> {

@@ -85,11 +85,17 @@ export class Syncs {
     // A stream that breaks before it brought anything counts on, although the pull before it went well.
     let failures = before;
     const options = { signal, onNews: this.ports.onNews, keys: this.#keys.of(pair.peer_did, signal) };
+    let askAt = this.#nextAt(pair);
     try {
-      await follow(this.ctx.instance, pair, this.#call(pair), options, ({ refused, owed }) => {
+      await follow(this.ctx.instance, pair, this.#call(pair), options, async ({ refused, owed }) => {
         failures = 0;
         this.#owe(pair, owed);
-        return this.#keep(pair, refused.told());
+        const owes = (this.#open.get(pair.id)?.owed.size ?? 0) > 0;
+        // What is owed no stream brings again, and until it is here the pair is not well.
+        await this.#keep(pair, refused.told() ?? (owes ? undefined : null));
+        if (!owes || this.ctx.instance.ports.clock() < askAt) return;
+        askAt = this.#nextAt(pair);
+        await this.sync(pair, signal);
       });
       if (!signal.aborted) await this.#fail(pair, "the peer ended the stream", failures);
     } catch (error) {
@@ -149,11 +155,24 @@ export class Syncs {
     return this.ports.call?.(pair) ?? ((request) => callPeer(this.ctx, pair, request));
   }
 
-  /** It went well, apart from records that were refused: they leave the pair degraded until a sync without any. */
-  #keep(pair: Pair, problem: string | null): Promise<void> {
-    const now = this.ctx.instance.ports.clock();
-    const nextAt = now + this.ports.wait(pair, 0);
-    return this.#row(pair, () => ({ lastSync: now, failures: 0, nextAt, problem }));
+  /**
+   * It went well, apart from records that were refused: they leave the pair degraded until a sync without any.
+   * @param problem undefined leaves what there was
+   */
+  #keep(pair: Pair, problem: string | null | undefined): Promise<void> {
+    const lastSync = this.ctx.instance.ports.clock();
+    const nextAt = this.#nextAt(pair);
+    return this.#row(pair, (row) => ({
+      lastSync,
+      failures: 0,
+      nextAt,
+      problem: problem === undefined ? row.problem : problem,
+    }));
+  }
+
+  /** When it is asked again after it went well. */
+  #nextAt(pair: Pair): number {
+    return this.ctx.instance.ports.clock() + this.ports.wait(pair, 0);
   }
 
   /** @param before failures in a row until now; what is kept of them unless given */

@@ -26,7 +26,8 @@ export class ConsentFold {
     const topic = text(body, "topic");
     const from = text(body, "from", MAX_LABEL);
     const to = text(body, "to", MAX_LABEL);
-    if (topic === "grant" && from !== null && to !== null)
+    // The empty name stands for threads of which nothing tells yet how private they are.
+    if (topic === "grant" && from !== null && from !== "" && to !== null)
       this.#grants.set(entry.id, { id: entry.id, from, to });
     else if (topic === "revoke") this.#grants.delete(text(body, "grant") ?? "");
   }

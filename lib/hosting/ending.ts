@@ -80,20 +80,24 @@ async function remove({ registry, driver, ports }: Hosting, instance: HostedInst
   ports.log("ended", { instance: instance.id, label: instance.label, state: to });
 }
 
-/**
- * After the service was killed in the middle of an end: as long as nothing was removed it is an instance again, since
- * nobody was told that it is gone; else the removal goes on, or is tried again at the next start.
- */
+/** After the service was killed in the middle of ends. */
 export async function resumeEnds(hosting: Hosting): Promise<void> {
+  const states = ["ending", ...Object.values(REMOVING)] as const;
+  for (const { id } of await hosting.registry.list({ states })) await goOnEnding(hosting, id);
+}
+
+/**
+ * Goes on with an end that was broken off, unless somebody is at it: as long as nothing was removed it is an instance
+ * again, since nobody was told that it is gone; else the removal goes on. A failure is told in the log.
+ */
+export async function goOnEnding(hosting: Hosting, id: string): Promise<void> {
   const { registry, ports } = hosting;
-  const removing = Object.values(REMOVING);
-  for (const { id } of await registry.list({ states: ["ending", ...removing] })) {
-    await alone(hosting, id, async () => {
-      await registry.move(id, "ending", "ready");
-      const instance = await registry.instance(id);
-      if (removing.some((state) => state === instance?.state)) await remove(hosting, instance!);
-    }).catch((error) => ports.log("end-failed", { instance: id, error: String(error) }));
-  }
+  await alone(hosting, id, async () => {
+    await registry.move(id, "ending", "ready");
+    const instance = await registry.instance(id);
+    if (instance?.state === REMOVING.left || instance?.state === REMOVING.deleted)
+      await remove(hosting, instance);
+  }).catch((error) => ports.log("end-failed", { instance: id, error: String(error) }));
 }
 
 /** The DID of the bundle that the instance gives now. @throws SplError conflict when it is another bundle */

@@ -148,7 +148,7 @@ export class Provisioner {
     return phase === "reserve" || phase === "ready" ? ASK_MS : deadlines[phase];
   }
 
-  /** Removes all that there may be; where that fails it is tried again when the service starts the next time. */
+  /** Removes all that there may be; where that fails it is tried again later (`Removals`). */
   async #clear(instance: HostedInstance): Promise<void> {
     const { driver, registry, ports } = this.hosting;
     await driver.destroy({ machine: instance, handles: instance.handles, signal: ports.deadline(CLEAR_MS) });

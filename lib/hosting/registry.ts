@@ -77,7 +77,8 @@ export class Registry {
    * Takes a label for a new instance, in one transaction: of two at once one gets it.
    * @param link hash of its first one-shot link
    * @param most instances that the owner may have, and that there may be, at one time
-   * @throws SplError label_taken, limit_reached; forbidden for an invitation that was used meanwhile
+   * @throws SplError label_taken, limit_reached; forbidden for an invitation that was used meanwhile. What the database
+   *   throws where the id is there already
    */
   async reserve(
     wanted: Machine & { owner: string; link: string },

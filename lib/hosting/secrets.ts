@@ -26,6 +26,15 @@ export function linkSecret(key: Uint8Array, instance: string, n: number): string
   return toBase64Url(hmac(hash, key, utf8(`spl-first-run-v1:${instance}:${n}`)));
 }
 
+/**
+ * The id of the instance that whoever sends this Idempotency-Key asks for, 16 hex: the key leads to it, and it does not
+ * lead to the key, so that nothing has to be kept.
+ * @param key as for `linkSecret`
+ */
+export function idFor(key: Uint8Array, idempotencyKey: string): string {
+  return toHex(hmac(hash, key, utf8(`spl-provision-v1:${idempotencyKey}`)).subarray(0, 8));
+}
+
 // Without 0, 1, i, l, o and u: nothing that looks alike, and no words.
 const ALPHABET = "23456789abcdefghjkmnpqrstvwxyz";
 const GROUPS = 6;

@@ -5,15 +5,18 @@ import type { Hosting } from "./hosting.ts";
 import { stepFor } from "./machine.ts";
 import { Provisioner } from "./provision.ts";
 import type { HostedInstance } from "./registry.ts";
+import { Removals } from "./removals.ts";
 
 /** A hosting service at work in one process: who is on the way, and who is awake. */
 export class HostingService {
   readonly provisioner: Provisioner;
   readonly awake: Awake;
+  readonly removals: Removals;
 
   constructor(readonly hosting: Hosting) {
     // Nobody may ever call it, and it is to sleep all the same.
     this.provisioner = new Provisioner(hosting, (id) => this.awake.found(id));
+    this.removals = new Removals(hosting, this.provisioner);
     const { clock, log } = hosting.ports;
     const machines = {
       wake: (id: string) => this.#wake(id),

@@ -3,7 +3,7 @@ import { type Hosting, instanceUrl } from "./hosting.ts";
 import { checkLabel } from "./labels.ts";
 import { newId } from "./owners.ts";
 import { notInvited } from "./registry.ts";
-import { linkSecret, newSecret, secretHash } from "./secrets.ts";
+import { idFor, linkSecret, newSecret, secretHash } from "./secrets.ts";
 import type { Plan } from "./types.ts";
 
 export interface Wish {
@@ -11,15 +11,21 @@ export interface Wish {
   /** Name of a plan; the first one when none is named. */
   plan?: string | undefined;
   invitation?: string | undefined;
+  /** Who names the same within an hour asks for the same instance, and is its owner. Nobody else can guess it. */
+  idempotencyKey?: string | undefined;
 }
 
 /** How long an invitation waits to be used unless said otherwise, milliseconds. */
 export const INVITATION_MS = 7 * 24 * 60 * 60 * 1000;
 
+/** How long a wish may be told again, milliseconds. */
+const AGAIN_MS = 60 * 60 * 1000;
+
 /**
- * Takes the label for a new instance of this owner, or of a new one. Its making has yet to be started.
+ * Takes the label for a new instance of this owner, or of a new one. Its making has yet to be started. A wish that is told
+ * again, as when its answer got lost, finds what was made of it.
  * @throws SplError invalid_request for the label or plan; forbidden where sign-up is closed or not for this invitation;
- *   label_taken, limit_reached
+ *   label_taken, limit_reached; conflict for a key that belongs to another wish
  */
 export async function reserve(
   hosting: Hosting,
@@ -29,15 +35,42 @@ export async function reserve(
   const { registry, settings, ports } = hosting;
   const label = checkLabel(wish.label);
   const plan = planOf(settings.plans, wish.plan);
+  const { idempotencyKey } = wish;
+  const id = idempotencyKey === undefined ? newId(hosting) : idFor(hosting.key, idempotencyKey);
+  const told = { id, label, plan, owner };
+  const before = await toldBefore(hosting, told);
+  if (before !== null) return before;
   const invitation = invited(hosting, wish.invitation);
-  const id = newId(hosting);
   const link = secretHash(linkSecret(hosting.key, id, 1));
   const machine = { id, label, url: instanceUrl(settings, label), plan, link };
   const whose = owner ?? newId(hosting);
   const most = { owner: settings.mostPerOwner, all: settings.most };
-  await registry.reserve({ ...machine, owner: whose }, most, invitation, ports.clock());
+  try {
+    await registry.reserve({ ...machine, owner: whose }, most, invitation, ports.clock());
+  } catch (error) {
+    // Of two that come at once one is first, and the other finds its id there.
+    const meanwhile = await toldBefore(hosting, told);
+    if (meanwhile === null) throw error;
+    return meanwhile;
+  }
   ports.log("reserved", { instance: id, label });
   return { id, owner: whose };
+}
+
+/** What was made of a wish that was told before; null for a new one. @throws SplError conflict */
+async function toldBefore(
+  { registry, ports }: Hosting,
+  wish: { id: string; label: string; plan: Plan; owner: string | null },
+): Promise<{ id: string; owner: string } | null> {
+  const instance = await registry.instance(wish.id);
+  if (instance === null) return null;
+  const { id, owner, label, plan, created_at } = instance;
+  const isSame = label === wish.label && plan.name === wish.plan.name;
+  const isOwn = wish.owner === null || wish.owner === owner;
+  if (isSame && isOwn && ports.clock() <= created_at + AGAIN_MS) return { id, owner };
+  throw new SplError("conflict", "this Idempotency-Key was used for something else", {
+    hint: "use a new one for each instance",
+  });
 }
 
 function planOf(plans: readonly Plan[], name: string | undefined): Plan {

@@ -29,8 +29,11 @@ export interface ActorImportOptions {
   dryRun: boolean;
   /** Unite the file's records with others that the actor has here. */
   merge: boolean;
-  /** What the outcomes of the file count here, 0 to 1, of what they count at its source. */
-  trustDiscount: number;
+  /**
+   * What the outcomes of the file count here, 0 to 1, of what they count at its source; null leaves those as they are
+   * that are weighed here already, and takes the others as the source's own are taken, at first whole.
+   */
+  trustDiscount: number | null;
   /** The actor that writes the registration. */
   by: string;
   /** Whose token it was, for the audit table. */
@@ -110,6 +113,13 @@ async function receive(
   return new ActorImport(instance, options, header!, signers, threads, spool);
 }
 
+interface Registration {
+  /** Of the records that register the actor and say what its outcomes count. */
+  bodies: JsonObject[];
+  /** What the source's own outcomes count. */
+  discount: number;
+}
+
 class ActorImport {
   constructor(
     readonly instance: Instance,
@@ -125,7 +135,7 @@ class ActorImport {
     await requireActive(reader, await this.instance.signer(reader));
     const deduplicated = await this.#check(reader);
     const inserted = this.header.records - deduplicated;
-    return this.#summary({ inserted, deduplicated, replaced: 0 }, (await this.#registration(reader)).length);
+    return this.#summary({ inserted, deduplicated, replaced: 0 }, await this.#registration(reader));
   }
 
   async commit(writer: Writer): Promise<ActorImportSummary> {
@@ -150,7 +160,7 @@ class ActorImport {
     await emitWith(
       instance,
       writer,
-      registration.map((body) => ({
+      registration.bodies.map((body) => ({
         thread: RESERVED_THREADS.actors,
         act: "LEARN",
         body: { ...body, at: isoTime(at) },
@@ -159,7 +169,7 @@ class ActorImport {
       })),
       { actor: options.by },
     );
-    const summary = this.#summary(counts, registration.length);
+    const summary = this.#summary(counts, registration);
     await writer.addImport({
       at,
       sourceDid: header.source_did,
@@ -214,21 +224,28 @@ class ActorImport {
   }
 
   /** What has to be written so that the actor is registered and its outcomes weigh what was asked for. */
-  async #registration(reader: Reader): Promise<JsonObject[]> {
-    const { actor, name, origins } = this.header;
+  async #registration(reader: Reader): Promise<Registration> {
+    const { actor, name, origins, source_did } = this.header;
+    const { trustDiscount } = this.options;
     const folds = await foldReserved(this.instance, reader);
+    const weights = folds.origins.of(actor);
+    const discount = trustDiscount ?? weights.get(source_did) ?? 1;
     const bodies: JsonObject[] = folds.actors.result().has(actor)
       ? []
       : [{ topic: "actor", actor, ...(name !== null && { name }) }];
     for (const { did: from, weight } of origins) {
-      const here = weight * this.options.trustDiscount;
-      if (from !== folds.did && folds.origins.of(actor).get(from) !== here)
+      const known = weights.get(from);
+      const here = trustDiscount === null && known !== undefined ? known : weight * discount;
+      if (from !== folds.did && known !== here)
         bodies.push({ topic: "actor-origin", actor, from, weight: here });
     }
-    return bodies;
+    return { bodies, discount };
   }
 
-  #summary({ inserted, deduplicated, replaced }: InsertResult, registrations: number): ActorImportSummary {
+  #summary(
+    { inserted, deduplicated, replaced }: InsertResult,
+    { bodies, discount }: Registration,
+  ): ActorImportSummary {
     const { actor, name, source_did, records, memories } = this.header;
     return {
       actor,
@@ -241,8 +258,8 @@ class ActorImport {
       threads: this.threads,
       signers: this.signers.length + 1,
       memories,
-      registrations,
-      trust_discount: this.options.trustDiscount,
+      registrations: bodies.length,
+      trust_discount: discount,
       dry_run: this.options.dryRun,
     };
   }

@@ -58,7 +58,10 @@ export function revokeConsent(instance: Instance, name: string): Promise<Consent
   });
 }
 
-/** Namespaces of threads that may cross to other instances, by name; those that were granted only as well. */
+/**
+ * Namespaces of threads that may cross to other instances, by name; those that were granted only as well. A thread whose
+ * opening record has not come in, or names none, is in no namespace.
+ */
 export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
   return instance.store.read(async (reader) => {
     const views = new Map<string, NamespaceView>();
@@ -73,7 +76,7 @@ export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
     const reserved = new Set<string>(Object.values(RESERVED_THREADS));
     for await (const rows of reader.threads()) {
       for (const { thread, namespace, records } of rows) {
-        if (reserved.has(thread)) continue;
+        if (namespace === "" || reserved.has(thread)) continue;
         const view = viewOf(namespace);
         view.threads++;
         view.records += records;

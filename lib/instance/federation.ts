@@ -36,7 +36,9 @@ export function showPair(instance: Instance, name: string): Promise<PairView> {
 /** @throws SplError not_found; usage for the beginning of several IDs */
 export async function findPair(instance: Instance, reader: Reader, name: string): Promise<PairView> {
   const views = await pairViews(instance, reader);
-  const found = views.filter(({ id, peer_did }) => peer_did === name || (name !== "" && id.startsWith(name)));
+  const named = inUse(views, name);
+  if (named !== null) return named;
+  const found = views.filter(({ id }) => name !== "" && id.startsWith(name));
   if (found.length === 1) return found[0]!;
   const hint = "spl federation list shows all";
   if (found.length > 1) throw new SplError("usage", `${name} is the beginning of several IDs`, { hint });
@@ -66,10 +68,16 @@ function requestedPair({ id, did, url }: PairRequest): Pair {
   };
 }
 
-/** The pair with this peer that is not revoked, or null. */
+/** The pair with this peer that is not revoked and in use, or null. */
 export async function pairWith(instance: Instance, reader: Reader, peer: string): Promise<Pair | null> {
   const { pairs } = await foldReserved(instance, reader);
-  return pairs.standing().find(({ peer_did }) => peer_did === peer) ?? null;
+  return inUse(pairs.standing(), peer);
+}
+
+/** Of several with one peer, as where the records of two homes were united: the newest that is active, else the newest. */
+function inUse<T extends Pair>(pairs: readonly T[], peer: string): T | null {
+  const own = pairs.filter(({ peer_did }) => peer_did === peer);
+  return own.findLast(({ state }) => state === "active") ?? own.at(-1) ?? null;
 }
 
 /** Writes a record on `th_federation_pairs` in the instance's own name and returns its id. */

@@ -256,8 +256,8 @@ class Import {
     const { seed } = this.contents;
     if (seed === null || !this.adopts(current.did)) return null;
     const key: KeyPair = keyFromSeed(seed);
-    const { stewardId } = current;
-    const incoming = { did: manifest.source_did, stewardId, epoch: current.epoch };
+    const { stewardId, url } = current;
+    const incoming = { did: manifest.source_did, stewardId, url, epoch: current.epoch };
     await refuseRevoked(reader, incoming.did);
     return {
       ...incoming,

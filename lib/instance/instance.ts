@@ -140,6 +140,7 @@ export async function initInstance(
     publicKey: key.publicKey,
     epoch: clock(),
     stewardId: toHex(random(16)),
+    url: null,
   };
   const unfinished = join(paths.run, `${INIT_PREFIX}${toHex(random(6))}.db`);
   await SqliteStore.create(paths.db, unfinished, async (writer) => {

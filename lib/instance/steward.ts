@@ -33,18 +33,21 @@ export function revokedStatement(signer: Signer, now: number): Statement {
 
 /**
  * The statement of this identity that holds: this home's own, made anew where it would say something else, or the one
- * by which another home superseded it.
+ * by which another home superseded it. The home remembers its address, to know it again in a statement of another.
  */
 export async function keepOwnStatement(instance: Instance, url: string | null): Promise<Statement> {
   const holds = await instance.store.read(async (reader) => {
     const signer = await instance.signer(reader);
+    if (url !== null && url !== signer.url) return null;
     const { by } = await standing(reader, signer);
     const known = await knownStatement(reader, signer.did);
     return by ?? (known?.epoch === signer.epoch && known.url === url ? known : null);
   });
   if (holds !== null) return holds;
   return instance.store.transact(async (writer) => {
-    const { key, ...identity } = await instance.signer(writer);
+    const { key, ...before } = await instance.signer(writer);
+    const identity = { ...before, url: url ?? before.url };
+    if (identity.url !== before.url) await writer.setIdentity(identity);
     const { by } = await standing(writer, identity);
     if (by !== null) return by;
     const known = await knownStatement(writer, identity.did);
@@ -60,7 +63,10 @@ export async function keepOwnStatement(instance: Instance, url: string | null): 
 }
 
 /** The highest epoch that is known of an identity, in Unix milliseconds or higher. */
-export async function highestEpoch(reader: Reader, identity: StewardRow): Promise<number> {
+export async function highestEpoch(
+  reader: Reader,
+  identity: Pick<IdentityRow, "did" | "epoch">,
+): Promise<number> {
   return Math.max(identity.epoch, (await knownStatement(reader, identity.did))?.epoch ?? 0);
 }
 
@@ -84,7 +90,7 @@ export async function knownStatement(reader: Reader, did: string): Promise<State
   return json === null ? null : (JSON.parse(json) as Statement);
 }
 
-type StewardRow = Pick<IdentityRow, "did" | "stewardId" | "epoch">;
+type StewardRow = Pick<IdentityRow, "did" | "stewardId" | "epoch" | "url">;
 
 export interface Standing {
   state: InstanceState;
@@ -97,13 +103,19 @@ export interface StewardView {
   state: InstanceState;
   /** Where a superseded identity lives now, if it has an address. */
   moved_to: string | null;
+  /** That is where this home was reached itself. */
+  same_address: boolean;
   /** ISO 8601: when this home lost the identity. */
   since: string | null;
 }
 
 export async function stewardView(reader: Reader, identity: StewardRow): Promise<StewardView> {
   const { state, by } = await standing(reader, identity);
-  return { state, moved_to: by?.url ?? null, since: by && sinceOf(by) };
+  return { state, moved_to: by?.url ?? null, same_address: isAt(by, identity), since: by && sinceOf(by) };
+}
+
+function isAt(by: Statement | null, { url }: Pick<IdentityRow, "url">): boolean {
+  return by !== null && by.url !== null && by.url === url;
 }
 
 /** When the identity ended, or went to the home that a statement speaks for. */
@@ -137,7 +149,7 @@ export async function requireActive(reader: Reader, identity: StewardRow): Promi
   const since = sinceOf(by);
   throw new SplError(
     "superseded",
-    `this identity moved to ${placeOf(by)} (${since}): this home is read-only`,
+    `this identity moved to ${placeOf(by, identity)} (${since}): this home is read-only`,
     {
       hint: "write there, or spl serve --stop, then spl serve --reclaim to take it back here",
       detail: { state, since, ...(by.url !== null && { url: by.url }) },
@@ -155,7 +167,8 @@ export async function refuseRevoked(reader: Reader, did: string): Promise<void> 
   });
 }
 
-/** Where a statement says that its instance lives, in words. */
-export function placeOf({ url }: Pick<Statement, "url">): string {
-  return url ?? "another home, which has no address";
+/** Where a statement says that its instance lives, in words for who is at the home that it has left. */
+export function placeOf(by: Statement, left: Pick<IdentityRow, "url">): string {
+  if (isAt(by, left)) return `another home at the same address, ${by.url}`;
+  return by.url ?? "another home, which has no address";
 }

@@ -9,6 +9,7 @@ export interface Status {
   epoch: number;
   state: InstanceState;
   moved_to: string | null;
+  same_address: boolean;
   since: string | null;
   records: number;
   threads: number;

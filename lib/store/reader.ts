@@ -158,10 +158,12 @@ export class SqliteReader implements Reader {
   async identity(): Promise<IdentityRow | null> {
     const row = this.statement<{ value: string }, []>("SELECT value FROM meta WHERE key = 'identity'").get();
     if (!row) return null;
-    const { publicKey, ...rest } = JSON.parse(row.value) as Omit<IdentityRow, "publicKey"> & {
+    // Without a URL where an older release wrote it.
+    const { publicKey, ...rest } = JSON.parse(row.value) as Omit<IdentityRow, "publicKey" | "url"> & {
       publicKey: string;
+      url?: string | null;
     };
-    return { ...rest, publicKey: Uint8Array.fromHex(publicKey) };
+    return { url: null, ...rest, publicKey: Uint8Array.fromHex(publicKey) };
   }
 
   async known(ids: string[]): Promise<number> {

@@ -95,6 +95,8 @@ export interface IdentityRow {
   epoch: number;
   /** Random per home, 32 hex. */
   stewardId: string;
+  /** Where this home was reached when it last had an address, or null before that. */
+  url: string | null;
 }
 
 export interface Account {

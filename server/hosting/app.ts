@@ -26,7 +26,7 @@ export function makeHostingApp(service: HostingService): HostingApp {
     const operator = visitor.client === null;
     if (route.operator && !operator) throw new SplError("not_found", `there is nothing at ${url.pathname}`);
     const client = visitor.client ?? "operator";
-    if (route.pace && !operator) await step(service, route, sourceOf(client));
+    if (route.pace && !operator) await step(service, route, params, sourceOf(client));
     const owner = await ownerOf(service.hosting, sessionIn(request, settings.base));
     if (!operator) checkOrigin(request, settings.base, owner !== null);
     const { stopping, patience } = visitor;
@@ -113,10 +113,13 @@ function checkOrigin(request: Request, base: string, signedIn: boolean): void {
 async function step(
   service: HostingService,
   route: (typeof HOSTING_ROUTES)[number],
-  source: string,
+  params: Record<string, string>,
+  address: string,
 ): Promise<void> {
   const { registry, ports } = service.hosting;
-  const { most, windowMs } = route.pace!;
+  const { most, windowMs, apart } = route.pace!;
+  const what = apart && (await apart(service, params));
+  const source = what ? `${address} ${what}` : address;
   const window = Math.floor(ports.clock() / windowMs);
   const kind = `${route.method} ${route.path}`;
   const n = await registry.countCall(source, kind, window);

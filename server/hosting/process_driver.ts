@@ -86,7 +86,7 @@ export class ProcessDriver implements Driver {
       this.#remove(machine);
     } catch (cause) {
       throw new SplError("hosting_unavailable", "the instance cannot be removed yet", {
-        hint: "it is removed when the service starts again; tell who runs it",
+        hint: "that is tried again by itself; tell who runs the service if it goes on",
         cause,
       });
     }

@@ -30,7 +30,12 @@ export interface HostingCall {
 export interface HostingRoute extends Matched {
   summary: string;
   /** Calls of one address: so many in so many milliseconds. */
-  pace?: { most: number; windowMs: number };
+  pace?: {
+    most: number;
+    windowMs: number;
+    /** What an address is counted apart for, or null. */
+    apart?: (service: HostingService, params: Record<string, string>) => Promise<string | null>;
+  };
   /** Over the service's own Unix socket only: for who runs it. */
   operator?: true;
   handle(call: HostingCall): Response | Promise<Response>;

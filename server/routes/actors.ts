@@ -56,8 +56,10 @@ export const actorRoutes: Route[] = [
         .number()
         .min(0)
         .max(1)
-        .default(1)
-        .describe("what the outcomes of the file count here, of what they count at its source"),
+        .optional()
+        .describe(
+          "what the outcomes of the file count here, of what they count at its source; without, 1 the first time, and then what they have counted since",
+        ),
       by: z.string().describe("the actor who registers it"),
     }),
     bodies: { [NDJSON_TYPE]: { limit: null, shape: null } },
@@ -69,7 +71,7 @@ export const actorRoutes: Route[] = [
       const summary = await ctx.jobs.importActor(bodyChunks(call), {
         dryRun: query.dry_run,
         merge: query.merge,
-        trustDiscount: query.trust_discount,
+        trustDiscount: query.trust_discount ?? null,
         by: query.by,
         account: grant.account,
       });

@@ -4,7 +4,7 @@ import { isoTime } from "../../lib/base/clock.ts";
 import { SplError } from "../../lib/base/errors.ts";
 import { learn } from "../../lib/federation/learn.ts";
 import { compareStatements, type Statement } from "../../lib/identity/statement.ts";
-import { knownStatement, placeOf } from "../../lib/instance/steward.ts";
+import { knownStatement } from "../../lib/instance/steward.ts";
 import { json } from "../answer.ts";
 import { type Call, type Route, route } from "../route.ts";
 import { readPushed, STATEMENT_BODY } from "./well_known.ts";
@@ -85,7 +85,7 @@ async function requireRoom({ ctx: { instance } }: Call, statement: Statement): P
     "superseded",
     known.revoked
       ? `the identity was revoked (${known.issued_at})`
-      : `a higher statement is known: the instance lives at ${placeOf(known)} (${since})`,
+      : `a higher statement is known: the instance lives at ${known.url ?? "another home, which has no address"} (${since})`,
     { hint: "spl serve --reclaim takes an identity back, on purpose", detail: { since } },
   );
 }

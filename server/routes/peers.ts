@@ -13,6 +13,7 @@ import { isRecordId, isThread } from "../../lib/record/shape.ts";
 import type { Reader, Selection } from "../../lib/store/types.ts";
 import { streamed } from "../answer.ts";
 import { changeOrHeartbeat } from "../changes.ts";
+import type { PeerStream } from "../peer_streams.ts";
 import { type Call, type Route, route } from "../route.ts";
 import { parseWith } from "../stages/body.ts";
 import { type PairedCaller, signedBy } from "../stages/signed.ts";
@@ -96,7 +97,10 @@ export const peerRoutes: Route[] = [
     async handle(call) {
       const { pair } = await paired(call);
       const first = await pageFor(call, pair, call.query);
-      return streamed(call, events(call, pair, first), { "content-type": EVENTS_TYPE });
+      const place = call.ctx.peerStreams.open(pair.peer_did);
+      // Also where nobody ever reads the body: then its generator never begins.
+      call.request.signal.addEventListener("abort", () => place[Symbol.dispose]());
+      return streamed(call, events(call, pair, first, place), { "content-type": EVENTS_TYPE });
     },
   }),
 ];
@@ -147,10 +151,19 @@ function pageFor(
   });
 }
 
-/** Ends when the peer goes, the instance stops, or the pair or what is shared with it changes. */
-async function* events(call: Call, pair: Pair, first: ServedPage): AsyncGenerator<Uint8Array> {
+/**
+ * Ends when the peer goes or has another stream instead, the instance stops, or the pair or what is shared with it
+ * changes.
+ */
+async function* events(
+  call: Call,
+  pair: Pair,
+  first: ServedPage,
+  place: PeerStream,
+): AsyncGenerator<Uint8Array> {
+  using _ = place;
   const { changes, stopping } = call.ctx;
-  const signal = AbortSignal.any([stopping, call.request.signal]);
+  const signal = AbortSignal.any([stopping, call.request.signal, place.signal]);
   for (let page = first; !signal.aborted && page.filter === first.filter; ) {
     const changed = changes.next;
     // A comment, which is also what tells the peer that the stream stands.

@@ -97,8 +97,8 @@ describe("moving it", () => {
     expect(stdout).toMatch(/records inserted: +4\n/);
     expect(stdout).toEndWith("\n✓ Import complete\n");
     expect(await records(target)).toBe(await records(source));
-    const again = await target.json<ActorImportSummary>("actor", "import", file, "--trust-discount", ".5");
-    expect(again).toMatchObject({ inserted: 0, deduplicated: 4, registrations: 0 });
+    const again = await target.json<ActorImportSummary>("actor", "import", file);
+    expect(again).toMatchObject({ inserted: 0, deduplicated: 4, registrations: 0, trust_discount: 0.5 });
     const trust = (await target.json<Trust[]>("trust")).find(({ domain }) => domain === "deploy")!;
     // One outcome of its own, and two that count half.
     expect(trust).toMatchObject({ outcomes: 3, successes: 2, weight: expect.closeTo(2, 3) });

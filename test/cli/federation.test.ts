@@ -169,6 +169,8 @@ test("a namespace crosses under a grant only, until it is taken back", async () 
     a.daemon.emit({ thread, act: "DO", actor: "did:sync:user:alice", body: { namespace } });
   await emit("th_work", "work");
   await emit("th_home", "home");
+  // Which is no name.
+  await emit("th_nameless", "");
   const did = await didOf(b);
   const grant = await json<Consent>(a, "consent", "grant", "--from", "work", "--to", did);
   expect(await json<Consent>(a, "consent", "grant", "--from", "work", "--to", did)).toEqual(grant);

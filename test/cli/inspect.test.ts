@@ -89,7 +89,7 @@ describe("an instance", () => {
 
   test("says who it is and how much it holds", async () => {
     expect(Object.keys(status).sort()).toEqual(
-      "digest epoch forks home instance_did moved_to pid records since state status threads uptime_s url version".split(
+      "digest epoch forks home instance_did moved_to pid records same_address since state status threads uptime_s url version".split(
         " ",
       ),
     );
@@ -127,6 +127,7 @@ $`),
       "epoch",
       "state",
       "moved_to",
+      "same_address",
       "since",
       "document",
     ]);

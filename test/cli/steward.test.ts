@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Statement } from "../../lib/identity/statement.ts";
 import { Daemon } from "../kit/daemon.ts";
@@ -127,6 +128,14 @@ test("two homes that use one address in turn are told apart", async () => {
   await laptop.serve(config, { port });
   expect((await laptop.daemon.emit(emission)).status).toBe(409);
   expect(await laptop.status()).toMatchObject({ state: "superseded", moved_to: first.url });
+  const place = `moved to another home at the same address, ${first.url} (`;
+  expect(await laptop.ok("status")).toContain(`superseded: ${place}`);
+  expect(await laptop.ok("identity", "show")).toContain(`superseded: ${place}`);
+  expect((await laptop.spl("intend", "write on")).stderr).toContain(`this identity ${place}`);
+  expect((await laptop.spl("doctor")).stdout).toContain(`the identity ${place}`);
+  expect(readFileSync(laptop.daemon.paths.log, "utf8")).toContain(
+    `superseded to="another home at the same address, ${first.url}"`,
+  );
 }, 60_000);
 
 test("an identity that is revoked ends in all its homes and cannot be taken back", async () => {

@@ -412,6 +412,14 @@ test("a home whose identity has moved says where to", async () => {
     },
     { token: (JSON.parse(minted) as MintedToken).token, at: laptop.url },
   );
+
+  await Promise.all([laptop.stop(), server.stop()]);
+  await laptop.serve(config, { port: server.daemon.port });
+  await withConsole(
+    "",
+    (page) => page.getByRole("alert").getByText("to another home at the same address, ").waitFor(),
+    { token: (JSON.parse(minted) as MintedToken).token, at: laptop.url },
+  );
 });
 
 test("all of it works by keyboard alone", async () => {

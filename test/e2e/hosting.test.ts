@@ -86,6 +86,24 @@ test("the journey: start, phases, first run, three commands, import through the 
   await page.context().close();
 });
 
+test("an answer that got lost is asked for again, and the instance has its owner", async () => {
+  const { page } = await freshPage(browser);
+  await page.route("**/v1/provision", async (route) => {
+    // It reaches the service, and nothing comes back.
+    await route.fetch();
+    await route.abort();
+    await page.unroute("**/v1/provision");
+  });
+  await begin(page, "lost-answer");
+  await page.getByText("cannot be reached").waitFor();
+  await page.context().clearCookies();
+  await page.getByRole("button", { name: "Start it" }).click();
+  await page.waitForURL("**/first-run/*", { timeout: 60_000 });
+  await page.goto(`${hosting.url}/instances`);
+  await page.getByRole("heading", { name: "lost-answer" }).waitFor();
+  await page.context().close();
+});
+
 test("a label that is taken, reserved or odd is told while it is typed", async () => {
   await hosting.visitor().instance("occupied");
   const { page } = await freshPage(browser);

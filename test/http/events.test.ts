@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Status } from "../../lib/api/wire.ts";
 import { emission, ndjsonOf, TestApp } from "../kit/app.ts";
+import { statementOf } from "../kit/statements.ts";
 
 type Told = Pick<Status, "instance_did" | "state" | "records" | "threads" | "digest">;
 
@@ -70,6 +71,22 @@ test("nothing that changes no record or state is an event", async () => {
   await app.call("/v1/records", { json: emission("th_a", "one") });
   expect(await waiting).toMatchObject({ records: 1 });
 });
+
+test("that another home has taken the identity over is told at once, and so is its end", async () => {
+  await using app = await TestApp.open();
+  const next = events(await app.call("/v1/events"));
+  await next();
+  const { instance } = app.ctx;
+  const { did, key, epoch } = await instance.store.read((reader) => instance.signer(reader));
+  const moved = statementOf({ steward_id: "f".repeat(32), epoch: epoch + 1 }, { did, key });
+  const superseded = next();
+  await app.call("/federation/v1/statement", { json: moved });
+  expect(await superseded).toMatchObject({ state: "superseded", moved_to: moved.url });
+  const revoked = next();
+  await app.call("/v1/identity/revoke", { json: { did } });
+  expect(await revoked).toMatchObject({ state: "revoked" });
+  // A sign of life, due after 25 seconds, would tell it as well.
+}, 15_000);
 
 test("who may read single threads only is refused, and told what it takes", async () => {
   await using app = await TestApp.open();

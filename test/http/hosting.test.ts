@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { SplError } from "../../lib/base/errors.ts";
 import type { HostingSettings } from "../../lib/hosting/hosting.ts";
 import { HOSTING_ROUTES } from "../../server/hosting/routes/index.ts";
 import { dumpOf, type HostedView, HostingHere } from "../kit/hosting_app.ts";
+import { testSigner } from "../kit/records.ts";
+import { statementOf } from "../kit/statements.ts";
 
 /** What the hosting service answers to everything that a stranger may send it. */
 
@@ -478,6 +481,74 @@ describe("sign-up", () => {
   });
 });
 
+describe("an Idempotency-Key", () => {
+  const HOUR = 60 * 60 * 1000;
+  const ask = (
+    own: HostingHere,
+    key: string,
+    wish: object = { label: "myteam" },
+    init: { cookie?: string; client?: string } = {},
+  ) => own.post("/v1/provision", wish, { ...init, headers: { "idempotency-key": key } });
+  const key = `"${"0123456789abcdef".repeat(2)}"`;
+
+  test("means the same instance for an hour, whoever asks, as long as the wish is the same", async () => {
+    await using own = await HostingHere.open({ signup: "invite" });
+    const made = await own.post("/v1/host/invitations", {}, { client: null });
+    const { invitation } = (await made.json()) as { invitation: string };
+    const wish = { label: "myteam", invitation };
+    const first = await ask(own, key, wish);
+    expect(first.status).toBe(202);
+    const { id } = (await first.json()) as HostedView;
+    await own.settled();
+    own.now += HOUR;
+    const again = await ask(own, key, wish);
+    expect([again.status, again.headers.get("location")]).toEqual([202, `/v1/provision/${id}`]);
+    expect(await again.json()).toMatchObject({ id, state: "ready" });
+    const cookie = again.headers.get("set-cookie")!.split(";")[0]!;
+    expect((await own.request(`/v1/provision/${id}`, { cookie })).status).toBe(200);
+    // Who has the session already is given no other.
+    expect((await ask(own, key, wish, { cookie })).headers.get("set-cookie")).toBeNull();
+
+    const conflict = { status: 409, code: "conflict" };
+    expect(await told(ask(own, key, { ...wish, label: "others" }))).toEqual(conflict);
+    own.now += 1;
+    expect(await told(ask(own, key, wish))).toEqual(conflict);
+    expect(own.driver.volumes.size).toBe(1);
+  });
+
+  test("is nobody's way into another owner's session", async () => {
+    await using own = await HostingHere.open();
+    const { cookie } = await own.owned("mine");
+    expect((await ask(own, key)).status).toBe(202);
+    const other = await ask(own, key, { label: "myteam" }, { cookie });
+    expect([other.status, other.headers.get("set-cookie")]).toEqual([409, null]);
+    await own.settled();
+    // Neither the key nor anything that leads to it is kept.
+    expect(dumpOf(join(own.home.path, "host.db"))).not.toContain("0123456789abcdef");
+  });
+
+  test("of one that failed tells of its failure, and takes nothing", async () => {
+    await using own = await HostingHere.open();
+    own.driver.before = (step) => {
+      if (step === "boot") throw new SplError("hosting_unavailable", "there is no machine left");
+    };
+    await ask(own, key);
+    await own.settled();
+    expect(await (await ask(own, key)).json()).toMatchObject({ state: "failed" });
+    expect(await own.request("/v1/labels/myteam").then((answer) => answer.json())).toMatchObject({
+      available: true,
+    });
+  });
+
+  test.each(["", "x", '"short"', "0".repeat(32), `"${"x".repeat(101)}"`, `"${"x y ".repeat(8)}"`])(
+    "that is %j is refused: it has to be one that nobody guesses",
+    async (odd) => {
+      await using own = await HostingHere.open();
+      expect(await told(ask(own, odd))).toEqual({ status: 400, code: "invalid_request" });
+    },
+  );
+});
+
 describe("the one-shot link", () => {
   test("is revealed by one of fifty at once, and then says when", async () => {
     await using own = await HostingHere.open();
@@ -680,6 +751,38 @@ describe("calls of one address", () => {
       ...new Array(10).fill(401),
       429,
     ]);
+  });
+
+  test("to the directory are those of the DID where that is known, since a machine's instances have one address", async () => {
+    await using own = await HostingHere.open();
+    const put = async (n: number, client = "127.0.0.1") => {
+      const statement = statementOf({ epoch: ++own.now }, testSigner(n));
+      const path = `/directory/${encodeURIComponent(statement.did)}`;
+      const headers = { "content-type": "application/json" };
+      const answer = await own.request(path, {
+        method: "PUT",
+        headers,
+        body: JSON.stringify(statement),
+        client,
+      });
+      return answer.status;
+    };
+    const many = async (from: number, to: number, client?: string) => {
+      const statuses = [];
+      for (let n = from; n < to; n++) statuses.push(await put(n, client));
+      return statuses;
+    };
+    own.now = 60_000 * Math.ceil(own.now / 60_000);
+    // Anyone could think up new ones.
+    expect(await many(1, 66)).toEqual([...new Array(60).fill(200), ...new Array(5).fill(429)]);
+    own.now += 60_000;
+    expect(await many(61, 101)).toEqual(new Array(40).fill(200));
+    own.now += 60_000;
+    expect(await many(1, 101)).toEqual(new Array(100).fill(200));
+    const statuses = [];
+    for (let i = 0; i < 60; i++) statuses.push(await put(7));
+    expect(statuses).toEqual([...new Array(59).fill(200), 429]);
+    expect([await put(8), await put(7, "192.0.2.7"), await put(200)]).toEqual([200, 200, 200]);
   });
 
   test("of who runs the service are not", async () => {

@@ -106,6 +106,27 @@ export function hostingScenarios(open: (wishes?: HostWishes) => Promise<Host>): 
       expect([operation, made.filter((call) => call === operation).length]).toEqual([operation, 1]);
   });
 
+  test("who asks again because no answer came gets the instance that was made, and the session for it", async () => {
+    const headers = { "idempotency-key": `"${"7c".repeat(16)}"` };
+    const ask = () => {
+      const visitor = host.visitor();
+      return { visitor, asked: visitor.call("/v1/provision", { json: { label: "lost-answer" }, headers }) };
+    };
+    // Several at once, as where a proxy sends it again; nobody has the cookie of an answer before.
+    const both = [ask(), ask(), ask()];
+    const ids: string[] = [];
+    for (const { visitor, asked } of [...both, ask()]) {
+      expect((await asked).status).toBe(202);
+      const { id } = (await (await asked).json()) as Provision;
+      ids.push(id);
+      expect((await visitor.call(`/v1/provision/${id}`)).status).toBe(200);
+    }
+    expect(new Set(ids).size).toBe(1);
+    expect((await both[0]!.visitor.settled(ids[0]!)).at(-1)).toMatchObject({ state: "ready" });
+    expect(await both[1]!.visitor.json<Provision[]>("/v1/provision")).toHaveLength(1);
+    expect(host.fly.violations).toEqual([]);
+  });
+
   test("a request wakes an instance that sleeps", async () => {
     const { id, url } = await host.visitor().instance("sleeper");
     await host.sleep(id);

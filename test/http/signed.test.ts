@@ -137,6 +137,33 @@ describe("a signed request", () => {
     });
   });
 
+  test("is let in by the active one of two pairs, as after records of two homes were united", async () => {
+    await using stack = new AsyncDisposableStack();
+    const app = await callee(stack);
+    const { instance } = app.ctx;
+    const named = () =>
+      app.json<{ id: string; state: string }>(`/v1/federation/pairs/${encodeURIComponent(caller.did)}`);
+    const { id: older } = await named();
+    const facts = { peer_did: caller.did, url: "https://caller.example", state: "active" };
+    const newer = await instance.store.transact((writer) => recordPair(instance, writer, facts));
+    const steps: [string, "active" | "paused", string, number][] = [
+      [older, "active", newer, 200],
+      [older, "paused", newer, 200],
+      [newer, "paused", newer, 403],
+      [older, "active", older, 200],
+    ];
+    for (const [id, state, found, status] of steps) {
+      await changePair(instance, id, { state }, "local");
+      expect(await named()).toMatchObject({ id: found });
+      expect((await send(app, { path: "/federation/v1/records" })).status).toBe(status);
+    }
+    // By its DID, the one that is in use is changed.
+    expect(await changePair(instance, caller.did, { state: "revoked" }, "local")).toMatchObject({
+      id: older,
+    });
+    expect(await named()).toMatchObject({ id: newer });
+  });
+
   test("of a home that was left is told so, and where the identity lives now", async () => {
     await using stack = new AsyncDisposableStack();
     const app = await callee(stack);

@@ -10,6 +10,7 @@ import { BundleJobs } from "../../server/bundle_jobs.ts";
 import { Changes } from "../../server/changes.ts";
 import type { AppContext } from "../../server/context.ts";
 import { makeSyncs } from "../../server/federation.ts";
+import { PeerStreams } from "../../server/peer_streams.ts";
 import { RequestMetrics } from "../../server/request_metrics.ts";
 import { Sessions } from "../../server/sessions.ts";
 import { Pace } from "../../server/stages/pace.ts";
@@ -60,6 +61,7 @@ export class TestApp implements AsyncDisposable {
     const log: AppContext["log"] = (event, facts = {}) =>
       void logged.push(`${event} ${JSON.stringify(facts)}`);
     const stopping = new AbortController();
+    const changes = new Changes();
     const federating: FederationContext = {
       instance,
       url: () => null,
@@ -67,10 +69,10 @@ export class TestApp implements AsyncDisposable {
       directory: null,
       autoApprove: [],
       isolated: true,
+      announce: () => changes.announce(),
       log,
       ...federation,
     };
-    const changes = new Changes();
     const ctx: AppContext = {
       instance,
       jobs: new BundleJobs(home, log),
@@ -87,6 +89,7 @@ export class TestApp implements AsyncDisposable {
       syncs: makeSyncs(federating, changes),
       steward: new StewardWatch(federating, 60_000),
       signatures: new RequestVerifier(instance.ports.clock),
+      peerStreams: new PeerStreams(instance.ports.clock),
       servesDirectory: false,
       env: { XDG_DATA_HOME: folder.file("data") },
       startedAt: instance.ports.clock(),

@@ -33,6 +33,7 @@ export async function newStore(
       publicKey: own!.key.publicKey,
       epoch: 1,
       stewardId: "0".repeat(32),
+      url: null,
     });
     for (const { did, key } of signers) await writer.putSigner({ did, publicKey: key.publicKey });
   });

@@ -33,7 +33,7 @@ export const steward = (url: string | null): InstanceCheck => ({
       }
       if (by !== null) {
         return warn(
-          `the identity moved to ${placeOf(by)} (${isoTime(by.epoch)})`,
+          `the identity moved to ${placeOf(by, signer)} (${isoTime(by.epoch)})`,
           "spl serve --reclaim, if it is to come back",
         );
       }

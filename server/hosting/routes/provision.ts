@@ -48,8 +48,9 @@ export const provisionRoutes: HostingRoute[] = [
     pace: { most: 20, windowMs: HOUR },
     async handle({ service, request, owner: known }) {
       const { hosting, provisioner } = service;
+      const idempotencyKey = keyIn(request);
       const wish = await readSmallJson(request, Wish);
-      const { id, owner } = await reserve(hosting, wish, known);
+      const { id, owner } = await reserve(hosting, { ...wish, idempotencyKey }, known);
       const headers: Record<string, string> = { location: `/v1/provision/${id}` };
       if (known === null) {
         headers["set-cookie"] = sessionCookie(await openSession(hosting, owner), hosting.settings.base);
@@ -99,6 +100,21 @@ export const provisionRoutes: HostingRoute[] = [
     },
   },
 ];
+
+/**
+ * The Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07), a string in quotes (RFC 9651, section 3.3.3): whoever
+ * holds it is the owner, so it has to have the length of 128 random bits.
+ * @throws SplError invalid_request
+ */
+function keyIn(request: Request): string | undefined {
+  const header = request.headers.get("idempotency-key");
+  if (header === null) return undefined;
+  const key = /^"([A-Za-z0-9_-]{22,100})"$/.exec(header)?.[1];
+  if (key !== undefined) return key;
+  throw new SplError("invalid_request", "the Idempotency-Key is not one that only its sender can know", {
+    hint: 'send 32 random hex digits in quotes, as "0f1e…"',
+  });
+}
 
 async function viewOf({ hosting }: HostingCall["service"], id: string): Promise<InstanceView> {
   return instanceView(hosting, (await hosting.registry.instance(id))!);

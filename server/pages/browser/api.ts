@@ -16,6 +16,8 @@ export interface CallOptions {
   method?: "GET" | "POST" | "DELETE";
   token?: string;
   json?: unknown;
+  /** Beside those that a call needs anyway. */
+  headers?: Record<string, string>;
   /** With the cookies of where the page is from; an instance has none. */
   cookies?: boolean;
 }
@@ -23,7 +25,7 @@ export interface CallOptions {
 /** @throws Refusal; status 0 when the instance could not be reached */
 export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
   const { token, json, cookies = false } = options;
-  const headers: Record<string, string> = { accept: "application/json" };
+  const headers: Record<string, string> = { accept: "application/json", ...options.headers };
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
   if (json !== undefined) headers["content-type"] = "application/json";
   let response: Response;

@@ -201,7 +201,7 @@ function showLiveness(liveness: Liveness): void {
 }
 
 /** Says where an identity went that this home has no more. */
-function showBanner({ state, moved_to, since }: Standing): void {
+function showBanner({ state, moved_to, same_address, since }: Standing): void {
   const banner = element("banner");
   banner.hidden = state === "active";
   if (state === "active") return;
@@ -219,7 +219,7 @@ function showBanner({ state, moved_to, since }: Standing): void {
     banner,
     "This identity has moved ",
     when,
-    moved_to === null ? " to another home" : " to ",
+    moved_to === null ? " to another home" : same_address ? " to another home at the same address, " : " to ",
     moved_to === null ? null : outside(moved_to),
     ". What is here can be read and exported. To take it back here: ",
     make("code", {}, "spl serve --reclaim"),

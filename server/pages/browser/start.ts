@@ -1,3 +1,5 @@
+import { toHex } from "../../../lib/base/bytes.ts";
+import { systemRandom } from "../../../lib/base/random.ts";
 import type { InstanceView, PhaseView } from "../../../lib/hosting/view.ts";
 import { call, Refusal } from "./api.ts";
 import { element, fill, make } from "./dom.ts";
@@ -20,6 +22,8 @@ const TITLES: Record<PhaseView["phase"], string> = {
   ready: "Ready",
 };
 
+/** What was asked for last, and the key by which the service knows it again where the answer got lost. */
+let wish = { text: "", key: "" };
 let settling: ReturnType<typeof setTimeout> | undefined;
 let asked = 0;
 
@@ -78,9 +82,13 @@ async function submit(): Promise<void> {
     plan: String(data.get("plan")),
     ...(typeof invitation === "string" && { invitation: invitation.trim() }),
   };
+  const text = JSON.stringify(json);
+  if (wish.text !== text) wish = { text, key: toHex(systemRandom(16)) };
   begin.disabled = true;
   tell("Reserving the label…", false);
-  const view = await call<InstanceView>("/v1/provision", { json, cookies: true });
+  const headers = { "idempotency-key": `"${wish.key}"` };
+  const view = await call<InstanceView>("/v1/provision", { json, headers, cookies: true });
+  wish = { text: "", key: "" };
   begin.disabled = false;
   history.replaceState(null, "", `#${view.id}`);
   watch(view);

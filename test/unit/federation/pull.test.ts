@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { SplError } from "../../../lib/base/errors.ts";
 import { MAX_PAGE_BYTES } from "../../../lib/federation/feed.ts";
 import type { PeerRequest } from "../../../lib/federation/link.ts";
 import type { Entry } from "../../../lib/record/types.ts";
@@ -13,6 +14,7 @@ import {
   openPeer,
   pairOf,
   pairUp,
+  plant,
   sharedDigests,
   write,
 } from "../../kit/peers.ts";
@@ -284,7 +286,11 @@ test("a thread whose opening record is missing is shared with nobody", async () 
   // As while it is being reconciled: the rest of the thread may turn out to be private.
   await insert(second);
   expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
+  const names = async () =>
+    (await b.json<{ namespace: string }[]>("/v1/namespaces")).map(({ namespace }) => namespace);
+  expect(await names()).toEqual(["default"]);
   await insert(opening);
+  expect(await names()).toEqual(["default", "team"]);
   expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
   await grant(b, "team");
   await grant(a, "team");
@@ -310,6 +316,37 @@ test("what came in before its thread's opening record reaches a peer that had pa
   await meet(a, b);
   expect(await idsOf(a, "th_late")).toEqual([opening.id, second.id]);
   expect(await meet(a, b)).toMatchObject({ pulled: 0, rounds: 1 });
+});
+
+test("a cursor that is not good any more when the reconciliation is done costs another one, and only one", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  const signer = testSigner(5);
+  const openings = ["th_1", "th_2", "th_3"].map((thread) =>
+    makeEntry({ thread, body: { goal: thread } }, { signer }),
+  );
+  const later = openings.map(({ thread, id }) => makeEntry({ thread, parents: [id], clock: 1 }, { signer }));
+  await write(b, "th_other", [{}]);
+  await meet(a, b);
+  await forget(a, b);
+  await plant(b, later, [signer]);
+  const call = callOf(a, b);
+  const late = (n: number): typeof call => {
+    const left = openings.splice(0, n);
+    return async (request) => {
+      // As when it comes in at the peer just now: what is shared by cursor is another thing from here on.
+      const next = request.path.startsWith("/federation/v1/records?") ? left.shift() : undefined;
+      if (next) await plant(b, [next], [signer]);
+      return call(request);
+    };
+  };
+  expect(await meet(a, b, {}, late(1))).toMatchObject({ pulled: 2, refused: { counts: {} } });
+  expect(await idsOf(a, "th_1")).toHaveLength(2);
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, rounds: 1 });
+  await forget(a, b);
+  const failed = await meet(a, b, {}, late(2)).catch(({ code }: SplError) => code);
+  expect(failed).toBe("cursor_invalid");
 });
 
 test("a later opening record cannot take a thread out of what is shared", async () => {

@@ -34,6 +34,7 @@ function asking(more: Partial<FederationContext> = {}): FederationContext {
     directory: null,
     autoApprove: [],
     isolated: false,
+    announce: () => undefined,
     log: () => undefined,
     ...more,
   };

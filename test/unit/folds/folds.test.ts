@@ -85,6 +85,7 @@ describe("the reserved threads", () => {
       learn("th_federation_pairs", { topic: "pair", peer_did: long }),
       learn("th_federation_pairs", { topic: "pair", peer_did: own.did, url: long }),
       learn("th_consent", { topic: "grant", from: long, to: "b" }),
+      learn("th_consent", { topic: "grant", from: "", to: "*" }),
       learn("th_actor_registry", { topic: "actor", actor: long }),
       learn("th_actor_registry", { topic: "actor", actor: own.did, name: long }),
     ]);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SplError } from "../../../lib/base/errors.ts";
 import { HostingHere } from "../../kit/hosting_app.ts";
+import { until } from "../../kit/until.ts";
 
 /** A hosting service at work, over a driver that fails when the test likes. */
 
@@ -138,6 +139,76 @@ describe("what fails", () => {
     await here.service.resume();
     await here.settled();
     expect((await here.owned("myteam", cookie)).view.state).toBe("ready");
+  });
+
+  test.each(["failing", "deleting"])(
+    "to be removed (%s) is tried again by the service itself, less and less often",
+    async (state) => {
+      await using here = await HostingHere.open();
+      const tried: number[] = [];
+      const began = here.now;
+      const fail = (step: string) => {
+        if (step === "destroy") tried.push((here.now - began) / 1000);
+        if (step === "destroy" || (step === "boot" && state === "failing"))
+          throw new SplError("hosting_unavailable", "broken");
+      };
+      if (state === "failing") here.driver.before = fail;
+      const { view, cookie } = await here.owned("myteam");
+      here.driver.before = fail;
+      if (state === "deleting") {
+        const answer = await here.post(
+          `/v1/provision/${view.id}`,
+          { without_bundle: true },
+          { cookie, method: "DELETE" },
+        );
+        expect(answer.status).toBe(503);
+      }
+      const stateOf = async () => (await here.service.hosting.registry.instance(view.id))!.state as string;
+      const pass = async (seconds: number) => {
+        for (const end = here.now + seconds * 1000; here.now < end; here.now += 10_000) {
+          await here.service.removals.sweep();
+          await here.settled();
+        }
+      };
+      // Who looks has it tried as well.
+      expect(tried.every((second) => second === 0)).toBe(true);
+      tried.length = 0;
+      await pass(4 * 60 * 60);
+      expect([await stateOf(), tried]).toEqual([state, [30, 90, 210, 450, 930, 1890, 3810, 7410, 11010]]);
+      here.driver.before = () => undefined;
+      await pass(60 * 60);
+      expect(await stateOf()).toBe(state === "failing" ? "failed" : "deleted");
+      expect(here.driver.volumes.size).toBe(0);
+    },
+  );
+
+  test("to be removed is not tried again while somebody is at it, and not once the service stops", async () => {
+    const here = await HostingHere.open();
+    let tries = 0;
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    here.driver.before = (step) => {
+      if (step === "boot") throw new SplError("hosting_unavailable", "broken");
+      if (step !== "destroy") return;
+      tries++;
+      return over;
+    };
+    const begun = await here.post("/v1/provision", { label: "myteam" });
+    const { id } = (await begun.json()) as { id: string };
+    await until(
+      async () => tries,
+      (n) => n === 1,
+    );
+    for (let n = 0; n < 100; n++) {
+      here.now += 10_000;
+      await here.service.removals.sweep();
+    }
+    expect(tries).toBe(1);
+    end();
+    await here.settled();
+    expect((await here.service.hosting.registry.instance(id))!.state).toBe("failed");
+    await here[Symbol.asyncDispose]();
+    // The database is closed.
+    await here.service.removals.sweep();
   });
 
   test("in the removal of one instance keeps the service from nothing else", async () => {

@@ -30,7 +30,7 @@ const OPERATOR = "did:sync:user:operator";
 const OPTIONS: ActorImportOptions = {
   dryRun: false,
   merge: false,
-  trustDiscount: 1,
+  trustDiscount: null,
   by: OPERATOR,
   account: "test",
 };
@@ -160,6 +160,25 @@ describe("an actor that moves", () => {
     expect((await listTrust(b, {}))[0]!.weight).toBeCloseTo(1.5, 4);
     expect(await take(b, file, { trustDiscount: 0 })).toMatchObject({ inserted: 0, registrations: 1 });
     expect(await listTrust(b, {})).toEqual([]);
+    expect(await take(b, file, { trustDiscount: 1 })).toMatchObject({ registrations: 1, trust_discount: 1 });
+    expect((await listTrust(b, {}))[0]!.weight).toBeCloseTo(3, 4);
+  });
+
+  test("stays as trusted as it was where nobody says how much when it comes again, from further away as well", async () => {
+    await history(a);
+    await take(b, await fileOf(a), { trustDiscount: 0.5 });
+    const unsaid = { inserted: 0, registrations: 0, trust_discount: 0.5 };
+    expect(await take(b, await fileOf(a), { dryRun: true })).toMatchObject(unsaid);
+    expect(await take(b, await fileOf(a))).toMatchObject(unsaid);
+    expect((await listTrust(b, {}))[0]!.weight).toBeCloseTo(1.5, 4);
+
+    const c = await newInstance(folder, "c");
+    await history(c);
+    await take(a, await fileOf(c), { merge: true, trustDiscount: 0.5 });
+    expect(await take(b, await fileOf(a), { merge: true })).toMatchObject({ registrations: 1 });
+    const didC = await c.store.read(async (reader) => (await c.signer(reader)).did);
+    expect((await showActor(b, ALICE)).origins).toContainEqual({ did: didC, weight: 0.25 });
+    await c.close();
   });
 
   test("a second time inserts nothing and writes nothing", async () => {

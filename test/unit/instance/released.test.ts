@@ -35,6 +35,7 @@ test("a store of schema 1 keeps its records, its account and its token", async (
       epoch: 1793491200000,
       state: "active",
       moved_to: null,
+      same_address: false,
       since: null,
       records: 4,
       threads: 2,

@@ -110,11 +110,36 @@ describe("the living steward", () => {
     expect(await stateOf(instance)).toEqual({
       state: "superseded",
       moved_to: "https://elsewhere.example",
+      same_address: false,
       since: new Date(epoch).toISOString(),
     });
     expect(await refusal(write(instance))).toBe(
       `superseded: this identity moved to https://elsewhere.example (${new Date(epoch).toISOString()}): this home is read-only`,
     );
+  });
+
+  test("may be another home at this one's own address, which is told as such", async () => {
+    using folder = new ScratchFolder();
+    const instance = await newHome(folder, "home");
+    await keepOwnStatement(instance, "https://former.example");
+    await keepOwnStatement(instance, "https://a.example");
+    await note(instance, await elsewhere(instance, { epoch: NOW + 1, url: "https://a.example" }));
+    const told = async () => ({ ...(await stateOf(instance)), refused: await refusal(write(instance)) });
+    const since = new Date(NOW + 1).toISOString();
+    expect(await told()).toEqual({
+      state: "superseded",
+      moved_to: "https://a.example",
+      same_address: true,
+      since,
+      refused: `superseded: this identity moved to another home at the same address, https://a.example (${since}): this home is read-only`,
+    });
+    // An isolated start names no address, and is still the home that had this one.
+    await keepOwnStatement(instance, null);
+    expect(await told()).toMatchObject({ same_address: true });
+    await keepOwnStatement(instance, "https://b.example");
+    expect(await told()).toMatchObject({ same_address: false });
+    await note(instance, await elsewhere(instance, { epoch: NOW + 2, url: null }));
+    expect((await told()).refused).toContain("moved to another home, which has no address (");
   });
 
   test("alone writes: a superseded home takes in no bundle either, and hands out its own", async () => {
@@ -145,7 +170,7 @@ describe("the living steward", () => {
     await imported(fresh.paths.home, bundle, {}, ports);
     const { did, epoch } = await identityOf(fresh);
     expect([asked, epoch]).toEqual([[did], ahead + 1]);
-    expect(await stateOf(fresh)).toEqual({ state: "active", moved_to: null, since: null });
+    expect(await stateOf(fresh)).toMatchObject({ state: "active", moved_to: null, since: null });
     // The same identity again is no move.
     await imported(fresh.paths.home, bundle, {}, ports);
     expect([asked.length, (await identityOf(fresh)).epoch]).toEqual([1, ahead + 1]);
@@ -162,7 +187,11 @@ describe("the living steward", () => {
       await note(home, ended);
       await note(home, await elsewhere(instance, { epoch: NOW + HOUR }));
     }
-    expect(await stateOf(instance)).toEqual({ state: "revoked", moved_to: null, since: ended.issued_at });
+    expect(await stateOf(instance)).toMatchObject({
+      state: "revoked",
+      moved_to: null,
+      since: ended.issued_at,
+    });
     expect(await refusal(imported(fresh.paths.home, bundle))).toStartWith(
       `superseded: ${ended.did} was revoked`,
     );

@@ -3,7 +3,15 @@ import type { Status } from "../../../../lib/api/wire.ts";
 /** What the stream of events tells, and `/v1/status` as well. */
 export type Standing = Pick<
   Status,
-  "instance_did" | "state" | "moved_to" | "since" | "records" | "threads" | "forks" | "digest"
+  | "instance_did"
+  | "state"
+  | "moved_to"
+  | "same_address"
+  | "since"
+  | "records"
+  | "threads"
+  | "forks"
+  | "digest"
 >;
 
 /** Who looks: what the token of this browser may do. */
