@@ -47,6 +47,9 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
   store_not_empty: 5,
   did_mismatch: 5,
   import_running: 5,
+  import_undone: 6,
+  identity_missing: 5,
+  rollback_refused: 5,
   bundle_malformed: 6,
   // Nothing was found wrong: the key that would show the content is not at hand.
   bundle_locked: 1,

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { SplError } from "../lib/base/errors.ts";
-import { defaultHome, homePaths } from "../lib/base/home.ts";
+import { defaultHome, homePaths, rollbackCopies } from "../lib/base/home.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 import { checkInstanceName } from "../lib/identity/did.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
@@ -91,7 +91,14 @@ async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
   await warn(ctx, args);
   const { serve } = await import("../server/serve.ts");
   const echo = ctx.output === "text" ? await watcher() : {};
-  const running = await serve({ ...args, ...echo, port, bootstrap, home: defaultHome(ctx.env) });
+  const running = await serve({
+    ...args,
+    ...echo,
+    port,
+    bootstrap,
+    home: defaultHome(ctx.env),
+    copies: rollbackCopies(ctx.env),
+  });
   try {
     const { stop: _, ...facts } = running;
     await printResult(ctx, facts, () => describe(facts));

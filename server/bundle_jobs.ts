@@ -2,7 +2,14 @@ import { fromProblem, toProblem } from "../lib/api/problem.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { workerSpecifier } from "../lib/base/runtime.ts";
 import type { Manifest } from "../lib/bundle/types.ts";
-import type { BundleVerified, ExportOptions, ImportOptions, ImportSummary } from "../lib/instance/types.ts";
+import type { CheckedImportOptions } from "../lib/instance/checked_import.ts";
+import type {
+  BundleVerified,
+  ExportOptions,
+  ImportSummary,
+  RollbackOptions,
+  RollbackSummary,
+} from "../lib/instance/types.ts";
 import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
 import type { Log } from "./log.ts";
 
@@ -28,11 +35,12 @@ export interface ImportJob {
   imported: Promise<ImportSummary>;
 }
 
-/** Runs exports and imports in workers, and knows which are running. */
+/** Runs exports, imports and rollbacks in workers, and knows which are running. */
 export class BundleJobs {
   readonly #running = new Set<BundleWorker>();
   readonly #exports = new Set<BundleWorker>();
-  #import: { worker: BundleWorker; upload: Upload } | null = null;
+  /** An import, or a rollback, which needs no upload: one at a time. */
+  #import: { worker: BundleWorker; upload: Upload | null } | null = null;
   #stopping: SplError | null = null;
 
   /** @param clock milliseconds from any beginning, never going back */
@@ -68,35 +76,48 @@ export class BundleJobs {
    */
   async startImport(
     input: AsyncIterable<Uint8Array>,
-    options: ImportOptions,
+    options: CheckedImportOptions,
     beforeAdoption: (did: string) => Promise<void> = async () => undefined,
   ): Promise<ImportJob> {
     await this.#vacateImport();
-    if (this.#import) {
-      throw new SplError("import_running", "an import is running already", {
-        hint: "wait for it to end and try again",
-      });
-    }
     const worker = this.#start();
     worker.adopting.promise.then(beforeAdoption).then(
       () => worker.post({ kind: "adopt" }),
       (error) => worker.abort(error),
     );
     const upload = new Upload(input, this.clock);
-    this.#import = { worker, upload };
-    worker.ended.then(() => {
-      this.#import = null;
-    });
+    this.#occupy(worker, upload);
     worker.post({ kind: "import", home: this.home, options });
     worker.feed(upload.chunks());
     return { verified: worker.verified.promise, imported: worker.imported.promise };
   }
 
+  /** @throws SplError import_running, and what `rollBack` throws */
+  async rollBack(options: RollbackOptions): Promise<RollbackSummary> {
+    await this.#vacateImport();
+    const worker = this.#start();
+    this.#occupy(worker, null);
+    worker.post({ kind: "rollback", home: this.home, options });
+    return worker.rolledBack.promise;
+  }
+
+  #occupy(worker: BundleWorker, upload: Upload | null): void {
+    this.#import = { worker, upload };
+    worker.ended.then(() => {
+      this.#import = null;
+    });
+  }
+
+  /** @throws SplError import_running */
   async #vacateImport(): Promise<void> {
     if (!this.#import) return;
     const { worker, upload } = this.#import;
     if (!worker.over) {
-      if (this.clock() - upload.heardAt < SILENT_MS) return;
+      if (upload === null || this.clock() - upload.heardAt < SILENT_MS) {
+        throw new SplError("import_running", `${upload ? "an import" : "a rollback"} is running already`, {
+          hint: "wait for it to end and try again",
+        });
+      }
       worker.abort(
         new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
           hint: "import it again when the other has ended",
@@ -150,6 +171,7 @@ class BundleWorker {
   readonly manifest = handled<Manifest>();
   readonly verified = handled<BundleVerified>();
   readonly imported = handled<ImportSummary>();
+  readonly rolledBack = handled<RollbackSummary>();
   /** The DID that the import is about to adopt. */
   readonly adopting = handled<string>();
   /** The job has its result; the thread is about to end. */
@@ -217,13 +239,14 @@ class BundleWorker {
       this.#fail(fromProblem(message.problem));
     } else {
       if (message.kind === "imported") this.imported.resolve(message.summary);
+      else if (message.kind === "rolledBack") this.rolledBack.resolve(message.summary);
       this.over = true;
     }
   }
 
   /** Whoever waits for this worker meets the error; where nobody does, nothing happens. */
   #fail(error: unknown): void {
-    for (const { reject } of [this.manifest, this.verified, this.imported]) reject(error);
+    for (const { reject } of [this.manifest, this.verified, this.imported, this.rolledBack]) reject(error);
     this.#input.end(error);
     this.#output.fail(error);
     this.over = true;

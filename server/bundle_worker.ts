@@ -1,13 +1,14 @@
 import { fromProblem, toProblem, toSplError } from "../lib/api/problem.ts";
 import { SplError } from "../lib/base/errors.ts";
+import { type CheckedImportOptions, importChecked } from "../lib/instance/checked_import.ts";
 import { exportBundle } from "../lib/instance/export.ts";
-import { importBundle } from "../lib/instance/import.ts";
-import type { BundleVerified, ExportOptions, ImportOptions } from "../lib/instance/types.ts";
+import { rollBack } from "../lib/instance/rollback.ts";
+import type { BundleVerified, ExportOptions } from "../lib/instance/types.ts";
 import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
 
 /**
- * Exports or imports one bundle over a store connection of its own, so that the main thread goes on answering.
- * The first message says which; `exported`, `imported` or `failed` is the last thing that it says.
+ * Exports or imports one bundle, or undoes imports, over a store connection of its own, so that the main thread goes on
+ * answering. The first message says which; `exported`, `imported`, `rolledBack` or `failed` is the last thing that it says.
  */
 
 declare const self: Worker;
@@ -32,6 +33,8 @@ function flow(message: Flow, transfer?: Bun.Transferable[]): void {
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "export") report(exporting(data.home, data.options));
   else if (data.kind === "import") report(importing(data.home, data.options));
+  else if (data.kind === "rollback")
+    report(rollBack(data.home, data.options).then((summary) => ({ kind: "rolledBack", summary })));
   else if (data.kind === "chunk") input.push(data.bytes);
   else if (data.kind === "end") input.end();
   else if (data.kind === "taken") output.taken(data.bytes);
@@ -56,13 +59,13 @@ async function exporting(home: string, options: ExportOptions): Promise<FromWork
   return { kind: "exported" };
 }
 
-async function importing(home: string, options: ImportOptions): Promise<FromWorker> {
+async function importing(home: string, options: CheckedImportOptions): Promise<FromWorker> {
   const onVerified = (verified: BundleVerified) => say({ kind: "verified", verified });
   const beforeAdoption = (did: string) => {
     say({ kind: "adopting", did });
     return adoption.promise;
   };
-  const summary = await importBundle(home, input, options, { onVerified, beforeAdoption });
+  const summary = await importChecked(home, input, options, { onVerified, beforeAdoption });
   return { kind: "imported", summary };
 }
 

@@ -32,6 +32,8 @@ export interface AppContext {
   steward: StewardWatch;
   /** Serves the directory: the highest statement of any DID (spec, section 3). */
   servesDirectory: boolean;
+  /** Folder of the copies of what rollbacks remove. */
+  copies: string;
   /** Unix milliseconds. */
   startedAt: number;
   /** Aborts when the instance begins to stop: streams that would never end, end. */

@@ -5,7 +5,7 @@ import { syncDirectory, writeFileAtomic } from "../lib/base/atomic_file.ts";
 import { utf8 } from "../lib/base/bytes.ts";
 import { SplError, systemCode } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
-import { type HomePaths, homePaths } from "../lib/base/home.ts";
+import { type HomePaths, homePaths, rollbackCopies } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
 import type { FederationContext } from "../lib/federation/context.ts";
 import { RequestVerifier } from "../lib/federation/http_signature.ts";
@@ -14,6 +14,7 @@ import { seedBootstrap } from "../lib/instance/bootstrap.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
+import type { Migration } from "../lib/store/connection.ts";
 import { type App, makeApp } from "./app.ts";
 import { BundleJobs } from "./bundle_jobs.ts";
 import { Changes } from "./changes.ts";
@@ -46,6 +47,8 @@ export interface ServeOptions extends SettingFlags {
   /** SHA-256 of a bootstrap token that the instance is to accept, unless it knew it before. */
   bootstrap?: Uint8Array | null;
   ports?: Partial<Ports>;
+  /** Folder of the copies of what rollbacks remove; the user's own unless given. */
+  copies?: string;
   /** Hears what goes to the log. */
   echo?: Echo;
 }
@@ -84,7 +87,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       settings.tls,
     );
     undo.defer(() => tcp.stop(true));
-    const instance = await openInstance(options);
+    const migrations: Migration[] = [];
+    const instance = await openInstance(options, (migration) => migrations.push(migration));
     undo.defer(() => instance.close());
     // What a killed daemon said of itself is true no longer.
     rmSync(paths.daemon, { force: true });
@@ -114,6 +118,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const info: DaemonInfo = { pid: process.pid, url: ctx.url, port, started_at: ctx.startedAt };
     writeFileAtomic(paths.daemon, utf8(`${JSON.stringify(info)}\n`));
 
+    for (const migration of migrations) ctx.log("upgrade", { ...migration });
     const { did } = await instance.store.read((reader) => instance.signer(reader));
     ctx.log("start", {
       version: VERSION,
@@ -179,9 +184,12 @@ function readLiving(path: string): DaemonInfo | null {
   }
 }
 
-async function openInstance({ home, name, bootstrap, ports }: ServeOptions): Promise<Instance> {
+async function openInstance(
+  { home, name, bootstrap, ports }: ServeOptions,
+  onMigrated: (migration: Migration) => void,
+): Promise<Instance> {
   if (!exists(homePaths(home).db)) await initInstance(home, name, ports);
-  const instance = await Instance.open(home, ports, { ownsLog: true });
+  const instance = await Instance.open(home, ports, { ownsLog: true, onMigrated });
   try {
     const identity = await instance.store.read((reader) => instance.signer(reader));
     if (name !== undefined && name !== identity.name) {
@@ -202,7 +210,13 @@ function makeContext(
   instance: Instance,
   attempts: Attempts,
   settings: Settings,
-  { insecureLocalhost = false, isolated = false, directory = false, echo }: ServeOptions,
+  {
+    insecureLocalhost = false,
+    isolated = false,
+    directory = false,
+    copies = rollbackCopies({}),
+    echo,
+  }: ServeOptions,
   bound: string,
   stopping: AbortSignal,
 ): AppContext {
@@ -235,6 +249,7 @@ function makeContext(
     signatures: new RequestVerifier(ports.clock),
     steward: new StewardWatch(federation, settings.watchS * 1000),
     servesDirectory: directory,
+    copies,
     startedAt: ports.clock(),
     stopping,
   };

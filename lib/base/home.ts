@@ -29,6 +29,12 @@ export function hostHome(env: Record<string, string | undefined>): string {
   return resolve(env.SPL_HOST_HOME || join(env.HOME || homedir(), ".syncro-host"));
 }
 
+/** Where copies are kept of what rollbacks remove: outside every home, `$XDG_DATA_HOME` or `~/.local/share`, absolute. */
+export function rollbackCopies(env: Record<string, string | undefined>): string {
+  const data = env.XDG_DATA_HOME || join(env.HOME || homedir(), ".local", "share");
+  return resolve(data, "syncropel", "rollbacks");
+}
+
 export function homePaths(home: string): HomePaths {
   const run = join(home, "run");
   const logs = join(home, "logs");

@@ -131,6 +131,28 @@ export function retireKey(dir: string, fingerprint: string): void {
 }
 
 /**
+ * Makes a retired key one that can be loaded again, durably; it stays in `retired/` as well. One that never left its
+ * place is no error.
+ * @throws SplError key_missing, file_unreadable, disk_full
+ */
+export function recallKey(dir: string, fingerprint: string): void {
+  if (existsSync(keyPath(dir, fingerprint))) return;
+  const retired = join(dir, RETIRED);
+  const name = `${fingerprint}.key`;
+  const named = existsSync(retired) ? readdirSync(retired).filter((file) => file.startsWith(name)) : [];
+  for (const file of named) {
+    const seed = readKey(join(retired, file));
+    const key = seed.length === 32 ? keyFromSeed(seed) : null;
+    if (key?.fingerprint !== fingerprint) continue;
+    saveKey(dir, key);
+    return;
+  }
+  throw new SplError("key_missing", `the private key ${join(retired, name)} is missing`, {
+    hint: "put it back from a copy of keys/",
+  });
+}
+
+/**
  * Retires every key but the current one (all where there is none), such as an adoption leaves behind that a crash has
  * cut short.
  * Returns the names of the files that were moved.

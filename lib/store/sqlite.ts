@@ -58,7 +58,9 @@ export class SqliteStore implements Store {
   ): Promise<void> {
     const db = createConnection(unfinished);
     try {
+      db.run("BEGIN IMMEDIATE");
       await fill(new SqliteWriter(db, unfinished));
+      db.run("COMMIT");
       db.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (error) {
       throw storeError(unfinished, error);

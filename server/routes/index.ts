@@ -12,6 +12,7 @@ import { identityRoutes } from "./identity.ts";
 import { instanceRoutes } from "./instance.ts";
 import { peerRoutes } from "./peers.ts";
 import { recordRoutes } from "./records.ts";
+import { rollbackRoutes } from "./rollback.ts";
 import { serviceAccountRoutes } from "./service_accounts.ts";
 import { syncRoutes } from "./sync.ts";
 import { threadRoutes } from "./threads.ts";
@@ -38,6 +39,7 @@ export const ROUTES: readonly Route[] = [
   ...auditRoutes,
   ...deviceRoutes,
   ...bundleRoutes,
+  ...rollbackRoutes,
   ...syncRoutes,
   ...peerRoutes,
 ];

@@ -86,6 +86,7 @@ export class TestApp implements AsyncDisposable {
       steward: new StewardWatch(federating, 60_000),
       signatures: new RequestVerifier(instance.ports.clock),
       servesDirectory: false,
+      copies: `${home}-rollbacks`,
       startedAt: instance.ports.clock(),
       stopping: stopping.signal,
       ...overrides,
