@@ -159,7 +159,7 @@ async function rollBack(
   if (done.left_did !== null) {
     await ctx.err.line(`this home is ${done.instance_did} again, and not ${done.left_did} any more`);
     await ctx.err.line(
-      `where that lived before: spl serve --stop, then spl serve --reclaim --daemon takes it back`,
+      `in the home where that one lived before, spl serve --reclaim takes it back`,
     );
   }
 }

@@ -110,21 +110,25 @@ export class BundleJobs {
 
   /** @throws SplError import_running */
   async #vacateImport(): Promise<void> {
-    if (!this.#import) return;
-    const { worker, upload } = this.#import;
-    if (!worker.over) {
-      if (upload === null || this.clock() - upload.heardAt < SILENT_MS) {
-        throw new SplError("import_running", `${upload ? "an import" : "a rollback"} is running already`, {
-          hint: "wait for it to end and try again",
-        });
-      }
-      worker.abort(
-        new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
-          hint: "import it again when the other has ended",
-        }),
-      );
+    while (this.#import) {
+      const { worker, upload } = this.#import;
+      if (!worker.over) this.#endSilent(worker, upload);
+      await worker.ended;
     }
-    await worker.ended;
+  }
+
+  /** @throws SplError import_running */
+  #endSilent(worker: BundleWorker, upload: Upload | null): void {
+    if (upload === null || this.clock() - upload.heardAt < SILENT_MS) {
+      throw new SplError("import_running", `${upload ? "an import" : "a rollback"} is running already`, {
+        hint: "wait for it to end and try again",
+      });
+    }
+    worker.abort(
+      new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
+        hint: "import it again when the other has ended",
+      }),
+    );
   }
 
   /** Ends what can be ended without loss: exports and uploads. An import that commits is waited for. */

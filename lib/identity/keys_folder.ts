@@ -131,21 +131,24 @@ export function retireKey(dir: string, fingerprint: string): void {
 }
 
 /**
- * Makes a retired key one that can be loaded again, durably; it stays in `retired/` as well. One that never left its
- * place is no error.
- * @throws SplError key_missing, file_unreadable, disk_full
+ * Moves a key back from `retired/`, durably. One that is in its place is no error.
+ * @throws SplError key_missing, file_unreadable
  */
 export function recallKey(dir: string, fingerprint: string): void {
-  if (existsSync(keyPath(dir, fingerprint))) return;
+  const path = keyPath(dir, fingerprint);
   const retired = join(dir, RETIRED);
   const name = `${fingerprint}.key`;
-  const named = existsSync(retired) ? readdirSync(retired).filter((file) => file.startsWith(name)) : [];
-  for (const file of named) {
-    const seed = readKey(join(retired, file));
-    const key = seed.length === 32 ? keyFromSeed(seed) : null;
-    if (key?.fingerprint !== fingerprint) continue;
-    saveKey(dir, key);
-    return;
+  try {
+    if (existsSync(path)) return;
+    const named = existsSync(retired) ? readdirSync(retired).filter((file) => file.startsWith(name)) : [];
+    for (const file of named) {
+      const seed = readKey(join(retired, file));
+      if (seed.length !== 32 || keyFromSeed(seed).fingerprint !== fingerprint) continue;
+      move(dir, join(retired, file), path);
+      return;
+    }
+  } catch (error) {
+    throw fileError(error, "move", path);
   }
   throw new SplError("key_missing", `the private key ${join(retired, name)} is missing`, {
     hint: "put it back from a copy of keys/",
@@ -178,8 +181,13 @@ function retire(dir: string, name: string): void {
   let target = join(retired, name);
   for (let n = 2; existsSync(target) && !sameContent(path, target); n++)
     target = join(retired, `${name}.${n}`);
-  renameSync(path, target);
-  syncDirectory(retired);
+  move(dir, path, target);
+}
+
+/** Between the folder and its `retired/`. */
+function move(dir: string, from: string, to: string): void {
+  renameSync(from, to);
+  syncDirectory(join(dir, RETIRED));
   syncDirectory(dir);
 }
 
