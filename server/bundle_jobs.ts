@@ -35,12 +35,18 @@ export interface ImportJob {
   imported: Promise<ImportSummary>;
 }
 
+/** An import, or a rollback, which has no upload. */
+interface Taking {
+  worker: BundleWorker;
+  upload: Upload | null;
+}
+
 /** Runs exports, imports and rollbacks in workers, and knows which are running. */
 export class BundleJobs {
   readonly #running = new Set<BundleWorker>();
   readonly #exports = new Set<BundleWorker>();
-  /** An import, or a rollback, which needs no upload: one at a time. */
-  #import: { worker: BundleWorker; upload: Upload | null } | null = null;
+  /** One at a time. */
+  #import: Taking | null = null;
   #stopping: SplError | null = null;
 
   /** @param clock milliseconds from any beginning, never going back */
@@ -79,7 +85,7 @@ export class BundleJobs {
     options: CheckedImportOptions,
     beforeAdoption: (did: string) => Promise<void> = async () => undefined,
   ): Promise<ImportJob> {
-    await this.#vacateImport();
+    while (this.#import) await this.#vacate(this.#import);
     const worker = this.#start();
     worker.adopting.promise.then(beforeAdoption).then(
       () => worker.post({ kind: "adopt" }),
@@ -94,7 +100,7 @@ export class BundleJobs {
 
   /** @throws SplError import_running, and what `rollBack` throws */
   async rollBack(options: RollbackOptions): Promise<RollbackSummary> {
-    await this.#vacateImport();
+    while (this.#import) await this.#vacate(this.#import);
     const worker = this.#start();
     this.#occupy(worker, null);
     worker.post({ kind: "rollback", home: this.home, options });
@@ -108,27 +114,21 @@ export class BundleJobs {
     });
   }
 
-  /** @throws SplError import_running */
-  async #vacateImport(): Promise<void> {
-    while (this.#import) {
-      const { worker, upload } = this.#import;
-      if (!worker.over) this.#endSilent(worker, upload);
-      await worker.ended;
+  /** Waits until what was running is over, and ends it where it only waits itself. @throws SplError import_running */
+  async #vacate({ worker, upload }: Taking): Promise<void> {
+    if (!worker.over) {
+      if (upload === null || this.clock() - upload.heardAt < SILENT_MS) {
+        throw new SplError("import_running", `${upload ? "an import" : "a rollback"} is running already`, {
+          hint: "wait for it to end and try again",
+        });
+      }
+      worker.abort(
+        new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
+          hint: "import it again when the other has ended",
+        }),
+      );
     }
-  }
-
-  /** @throws SplError import_running */
-  #endSilent(worker: BundleWorker, upload: Upload | null): void {
-    if (upload === null || this.clock() - upload.heardAt < SILENT_MS) {
-      throw new SplError("import_running", `${upload ? "an import" : "a rollback"} is running already`, {
-        hint: "wait for it to end and try again",
-      });
-    }
-    worker.abort(
-      new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
-        hint: "import it again when the other has ended",
-      }),
-    );
+    await worker.ended;
   }
 
   /** Ends what can be ended without loss: exports and uploads. An import that commits is waited for. */
