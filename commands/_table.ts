@@ -159,6 +159,7 @@ export const COMMANDS: readonly Section[] = [
           wake: () => import("./host/wake.ts"),
           delete: () => import("./host/delete.ts"),
           invite: () => import("./host/invite.ts"),
+          print: () => import("./host/print.ts"),
         },
       },
     },

@@ -158,9 +158,7 @@ async function rollBack(
   if (done.copy !== null) await ctx.err.line(copyNote(done.copy, target.remote));
   if (done.left_did !== null) {
     await ctx.err.line(`this home is ${done.instance_did} again, and not ${done.left_did} any more`);
-    await ctx.err.line(
-      `in the home where that one lived before, spl serve --reclaim takes it back`,
-    );
+    await ctx.err.line(`in the home where that one lived before, spl serve --reclaim takes it back`);
   }
 }
 

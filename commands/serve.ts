@@ -6,6 +6,7 @@ import { checkInstanceName } from "../lib/identity/did.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
 import { bootstrapHash, leaveBootstrapBehind } from "./_bootstrap.ts";
 import { startDaemon, stopDaemon } from "./_daemon.ts";
+import { aborted, watcher } from "./_foreground.ts";
 import { type ArgValues, type Context, defineSpl, printResult, runAlone } from "./_kit.ts";
 
 /** Arguments of an instance that is about to run. */
@@ -90,7 +91,7 @@ async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
   const { signal } = ctx;
   await warn(ctx, args);
   const { serve } = await import("../server/serve.ts");
-  const echo = ctx.output === "text" ? await watcher() : {};
+  const echo = await watcher(ctx);
   const running = await serve({
     ...args,
     ...echo,
@@ -125,13 +126,6 @@ export async function stop(ctx: Context): Promise<void> {
   await printResult(ctx, { stopped: pid !== null, pid, home }, () =>
     pid === null ? `no daemon is running for ${safeText(home)}\n` : `✓ stopped (pid ${pid})\n`,
   );
-}
-
-/** Shows whoever watches in the foreground what goes to the log. */
-async function watcher() {
-  const { createConsola } = await import("consola");
-  const terminal = createConsola({ stdout: process.stderr, stderr: process.stderr });
-  return { echo: (text: string) => terminal.info(text) };
 }
 
 function describe(facts: { url: string; instance_did: string; pid: number; home: string }): string {
@@ -195,13 +189,6 @@ function flagsOf(args: ServeArgs): string[] {
     ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}=${value}`])),
     ...Object.entries(switches).flatMap(([flag, on]) => (on ? [`--${flag}`] : [])),
   ];
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
 }
 
 export default command;

@@ -29,7 +29,11 @@ const command = defineSpl({
     })();
     if (ctx.output === "text") {
       for await (const outcome of arriving) await ctx.out.write(line(outcome));
-      if (outcomes.length === 0) await ctx.err.line("no active pairs: nothing to pull");
+      if (outcomes.length === 0) {
+        await ctx.err.line(
+          "no active pairs: nothing to pull; spl federation pair URL asks for one, spl federation list shows all",
+        );
+      }
     } else {
       await printList(ctx, arriving, [], "");
     }

@@ -23,12 +23,14 @@ export function makeApp(ctx: AppContext): App {
     const peer = clientOf(request, direct);
     let response: Response;
     let account = "";
+    let matched: Route | null = null;
     const answerHeaders = new Headers();
     try {
       const url = requestUrl(request);
       // The socket's clients passed the file permissions; a browser cannot reach it.
       if (peer.transport === "tcp") checkHost(request, url, ctx.hosts);
       const { route, params } = await match(request.method, url);
+      matched = route;
       checkBody(request, route);
       const grant = route.scope === null ? NOBODY : await signIn(ctx, request, route, peer);
       account = grant.account;
@@ -58,9 +60,11 @@ export function makeApp(ctx: AppContext): App {
     response = withCors(request, response, ctx.hosts);
     response.headers.set("cache-control", "no-store");
     response.headers.set("x-content-type-options", "nosniff");
+    const took = performance.now() - started;
+    ctx.metrics.count(matched, response.status, took / 1000);
     // A flood of guesses must not fill the disk; the audit table tells of it once.
     if ((request.method !== "GET" || response.status >= 400) && response.status !== 429) {
-      const ms = Math.round(performance.now() - started);
+      const ms = Math.round(took);
       ctx.log("request", { ...loggable(request), status: response.status, ms, account, remote: peer.remote });
     }
     return response;

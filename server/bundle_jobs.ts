@@ -2,6 +2,7 @@ import { fromProblem, toProblem } from "../lib/api/problem.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { workerSpecifier } from "../lib/base/runtime.ts";
 import type { Manifest } from "../lib/bundle/types.ts";
+import type { ActorImportOptions, ActorImportSummary } from "../lib/instance/actor_import.ts";
 import type { CheckedImportOptions } from "../lib/instance/checked_import.ts";
 import type {
   BundleVerified,
@@ -85,17 +86,34 @@ export class BundleJobs {
     options: CheckedImportOptions,
     beforeAdoption: (did: string) => Promise<void> = async () => undefined,
   ): Promise<ImportJob> {
-    while (this.#import) await this.#vacate(this.#import);
-    const worker = this.#start();
+    const worker = await this.#startUpload(input, { kind: "import", home: this.home, options });
     worker.adopting.promise.then(beforeAdoption).then(
       () => worker.post({ kind: "adopt" }),
       (error) => worker.abort(error),
     );
+    return { verified: worker.verified.promise, imported: worker.imported.promise };
+  }
+
+  /**
+   * Imports the actor whose file `input` yields, as `startImport` does a bundle.
+   * @throws SplError import_running, and what `importActor` throws
+   */
+  async importActor(
+    input: AsyncIterable<Uint8Array>,
+    options: ActorImportOptions,
+  ): Promise<ActorImportSummary> {
+    const worker = await this.#startUpload(input, { kind: "actor-import", home: this.home, options });
+    return worker.actorImported.promise;
+  }
+
+  async #startUpload(input: AsyncIterable<Uint8Array>, job: ToWorker): Promise<BundleWorker> {
+    while (this.#import) await this.#vacate(this.#import);
+    const worker = this.#start();
     const upload = new Upload(input, this.clock);
     this.#occupy(worker, upload);
-    worker.post({ kind: "import", home: this.home, options });
+    worker.post(job);
     worker.feed(upload.chunks());
-    return { verified: worker.verified.promise, imported: worker.imported.promise };
+    return worker;
   }
 
   /** @throws SplError import_running, and what `rollBack` throws */
@@ -175,6 +193,7 @@ class BundleWorker {
   readonly manifest = handled<Manifest>();
   readonly verified = handled<BundleVerified>();
   readonly imported = handled<ImportSummary>();
+  readonly actorImported = handled<ActorImportSummary>();
   readonly rolledBack = handled<RollbackSummary>();
   /** The DID that the import is about to adopt. */
   readonly adopting = handled<string>();
@@ -243,14 +262,16 @@ class BundleWorker {
       this.#fail(fromProblem(message.problem));
     } else {
       if (message.kind === "imported") this.imported.resolve(message.summary);
-      else if (message.kind === "rolledBack") this.rolledBack.resolve(message.summary);
+      else if (message.kind === "actor-imported") this.actorImported.resolve(message.summary);
+      else if (message.kind === "rolled-back") this.rolledBack.resolve(message.summary);
       this.over = true;
     }
   }
 
   /** Whoever waits for this worker meets the error; where nobody does, nothing happens. */
   #fail(error: unknown): void {
-    for (const { reject } of [this.manifest, this.verified, this.imported, this.rolledBack]) reject(error);
+    const results = [this.manifest, this.verified, this.imported, this.actorImported, this.rolledBack];
+    for (const { reject } of results) reject(error);
     this.#input.end(error);
     this.#output.fail(error);
     this.over = true;

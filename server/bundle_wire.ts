@@ -1,5 +1,6 @@
 import type { Problem } from "../lib/api/problem.ts";
 import type { Manifest } from "../lib/bundle/types.ts";
+import type { ActorImportOptions, ActorImportSummary } from "../lib/instance/actor_import.ts";
 import type { CheckedImportOptions } from "../lib/instance/checked_import.ts";
 import type {
   BundleVerified,
@@ -13,6 +14,7 @@ import type {
 export type ToWorker =
   | { kind: "export"; home: string; options: ExportOptions }
   | { kind: "import"; home: string; options: CheckedImportOptions }
+  | { kind: "actor-import"; home: string; options: ActorImportOptions }
   | { kind: "rollback"; home: string; options: RollbackOptions }
   | { kind: "abort"; problem: Problem }
   /** The answer to `adopting`: go on. */
@@ -25,8 +27,9 @@ export type FromWorker =
   /** The identity of this DID is about to be adopted; waits to be told that what is known of it has been learnt. */
   | { kind: "adopting"; did: string }
   | { kind: "imported"; summary: ImportSummary }
+  | { kind: "actor-imported"; summary: ActorImportSummary }
   | { kind: "exported" }
-  | { kind: "rolledBack"; summary: RollbackSummary }
+  | { kind: "rolled-back"; summary: RollbackSummary }
   /** `trace` is for the log, of errors that nobody foresaw. */
   | { kind: "failed"; problem: Problem; trace: string | null }
   | Flow;

@@ -1,14 +1,19 @@
 import { fromProblem, toProblem, toSplError } from "../lib/api/problem.ts";
 import { SplError } from "../lib/base/errors.ts";
+import { MAX_ACTOR_LINE } from "../lib/bundle/actor_file.ts";
+import { type ActorImportOptions, importActor } from "../lib/instance/actor_import.ts";
 import { type CheckedImportOptions, importChecked } from "../lib/instance/checked_import.ts";
 import { exportBundle } from "../lib/instance/export.ts";
+import { Instance } from "../lib/instance/instance.ts";
 import { rollBack } from "../lib/instance/rollback.ts";
-import type { BundleVerified, ExportOptions } from "../lib/instance/types.ts";
+import type { BundleVerified, ExportOptions, RollbackOptions } from "../lib/instance/types.ts";
 import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
+import { splitLines } from "./stages/lines.ts";
 
 /**
- * Exports or imports one bundle, or undoes imports, over a store connection of its own, so that the main thread goes on
- * answering. The first message says which; `exported`, `imported`, `rolledBack` or `failed` is the last thing that it says.
+ * Exports or imports one bundle, imports one actor, or undoes imports, over a store connection of its own, so that the main
+ * thread goes on answering. The first message says which; `exported`, `imported`, `actor-imported`, `rolled-back` or `failed`
+ * is the last thing that it says.
  */
 
 declare const self: Worker;
@@ -33,8 +38,8 @@ function flow(message: Flow, transfer?: Bun.Transferable[]): void {
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "export") report(exporting(data.home, data.options));
   else if (data.kind === "import") report(importing(data.home, data.options));
-  else if (data.kind === "rollback")
-    report(rollBack(data.home, data.options).then((summary) => ({ kind: "rolledBack", summary })));
+  else if (data.kind === "actor-import") report(importingActor(data.home, data.options));
+  else if (data.kind === "rollback") report(rollingBack(data.home, data.options));
   else if (data.kind === "chunk") input.push(data.bytes);
   else if (data.kind === "end") input.end();
   else if (data.kind === "taken") output.taken(data.bytes);
@@ -67,6 +72,20 @@ async function importing(home: string, options: CheckedImportOptions): Promise<F
   };
   const summary = await importChecked(home, input, options, { onVerified, beforeAdoption });
   return { kind: "imported", summary };
+}
+
+async function importingActor(home: string, options: ActorImportOptions): Promise<FromWorker> {
+  await using open = new AsyncDisposableStack();
+  const instance = await Instance.open(home, {}, { bulk: true });
+  open.defer(() => instance.close());
+  const summary = await importActor(instance, splitLines(input, MAX_ACTOR_LINE), options);
+  // The import is done. Where the disk is full, this has to wait for the next commit.
+  await instance.store.checkpoint().catch(() => undefined);
+  return { kind: "actor-imported", summary };
+}
+
+async function rollingBack(home: string, options: RollbackOptions): Promise<FromWorker> {
+  return { kind: "rolled-back", summary: await rollBack(home, options) };
 }
 
 async function report(job: Promise<FromWorker>): Promise<void> {

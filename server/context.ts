@@ -6,6 +6,7 @@ import type { Instance } from "../lib/instance/instance.ts";
 import type { BundleJobs } from "./bundle_jobs.ts";
 import type { Changes } from "./changes.ts";
 import type { Log } from "./log.ts";
+import type { RequestMetrics } from "./request_metrics.ts";
 import type { Sessions } from "./sessions.ts";
 import type { HostPolicy } from "./stages/host.ts";
 import type { Pace } from "./stages/pace.ts";
@@ -19,6 +20,7 @@ export interface AppContext {
   sessions: Sessions;
   attempts: Attempts;
   pace: Pace;
+  metrics: RequestMetrics;
   log: Log;
   /** The public URL, else the bound address. */
   url: string;

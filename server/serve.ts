@@ -22,7 +22,9 @@ import type { AppContext } from "./context.ts";
 import { makeSyncs, startPoller } from "./federation.ts";
 import { drain, listenTcp, listenUnix } from "./listen.ts";
 import { type Echo, openLog } from "./log.ts";
+import { keepNonces, takeNonces } from "./nonces.ts";
 import { PairingWatch } from "./pairing.ts";
+import { RequestMetrics } from "./request_metrics.ts";
 import { Sessions } from "./sessions.ts";
 import { cleartextWarning, resolveSettings, type SettingFlags, type Settings } from "./settings.ts";
 import { type HostPolicy, isLoopbackName } from "./stages/host.ts";
@@ -109,6 +111,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       stopping.abort();
       const jobsEnded = ctx.jobs.stop();
       await Promise.all([jobsEnded, ...servers.map((server) => drain(server, jobsEnded))]);
+      keepNonces(paths, ctx.signatures.remembered);
       rmSync(paths.daemon, { force: true });
       // Before the store's log goes, which is what says that it may (`requireLog`).
       syncDirectory(paths.run);
@@ -221,7 +224,7 @@ function makeContext(
   stopping: AbortSignal,
 ): AppContext {
   const { paths, ports } = instance;
-  const log = openLog(paths.log, ports.clock, echo);
+  const log = openLog(paths.log, ports.clock, { echo, format: settings.logFormat });
   const url = settings.publicUrl ?? bound;
   const federation: FederationContext = {
     instance,
@@ -240,13 +243,14 @@ function makeContext(
     sessions: new Sessions(instance),
     attempts,
     pace: new Pace(ports.clock),
+    metrics: new RequestMetrics(),
     log,
     url,
     hosts: hostPolicy(settings),
     insecureLocalhost,
     federation,
     syncs: makeSyncs(federation, changes),
-    signatures: new RequestVerifier(ports.clock),
+    signatures: new RequestVerifier(ports.clock, takeNonces(paths)),
     steward: new StewardWatch(federation, settings.watchS * 1000),
     servesDirectory: directory,
     copies,

@@ -18,12 +18,14 @@ export interface Session extends Disposable {
  */
 export class Sessions {
   readonly #open = new Map<AbortController, Grant>();
+  readonly #streams = new Set<AbortController>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(readonly instance: Instance) {}
 
   open(grant: Grant): Session {
     const controller = new AbortController();
+    this.#streams.add(controller);
     // The home's owner signs in with nothing that could be revoked.
     if (grant.token !== null) {
       this.#open.set(controller, grant);
@@ -36,6 +38,11 @@ export class Sessions {
   /** How many streams are open in the name of a token. */
   get size(): number {
     return this.#open.size;
+  }
+
+  /** How many streams are open, those of the home's owner among them. */
+  get streams(): number {
+    return this.#streams.size;
   }
 
   /** Ends the streams of tokens that are good no longer, and of accounts that lost a scope. */
@@ -57,6 +64,7 @@ export class Sessions {
   }
 
   #close(controller: AbortController): void {
+    this.#streams.delete(controller);
     this.#open.delete(controller);
     if (this.#open.size > 0) return;
     clearInterval(this.#timer);

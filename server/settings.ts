@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { fileError, SplError, systemCode } from "../lib/base/errors.ts";
+import type { LogFormat } from "../lib/base/log_line.ts";
 import { parseToml } from "../lib/base/toml.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 import { type AddressPolicy, parseNetworks } from "../lib/federation/addresses.ts";
@@ -27,6 +28,7 @@ export interface Settings {
   allowNetworks: AddressPolicy["networks"];
   /** DIDs, with `*`, whose pair requests are approved unseen. */
   autoApprove: string[];
+  logFormat: LogFormat;
   /** Seconds between two looks whether this instance has been succeeded. */
   watchS: number;
 }
@@ -59,6 +61,7 @@ const File = z.strictObject({
   allowed_origins: z.array(z.string()).optional(),
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   directory: z.string().optional(),
+  log: z.strictObject({ format: z.enum(["text", "json"]).optional() }).optional(),
   federation: z
     .strictObject({
       allow_networks: z.array(z.string()).optional(),
@@ -102,6 +105,7 @@ export function resolveSettings(flags: SettingFlags, path: string): Settings {
     directory: file.directory === undefined ? null : readBaseUrl(file.directory, `directory in ${path}`),
     allowNetworks: parseNetworks(file.federation?.allow_networks ?? []),
     autoApprove: (file.federation?.auto_approve ?? []).map((pattern) => readDidPattern(pattern, path)),
+    logFormat: file.log?.format ?? "text",
     watchS: file.federation?.watch_s ?? WATCH_S,
   };
 }

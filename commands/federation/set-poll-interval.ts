@@ -1,3 +1,4 @@
+import type { Pair } from "../../lib/api/wire.ts";
 import { parseDuration } from "../../lib/base/duration.ts";
 import { SplError } from "../../lib/base/errors.ts";
 import { POLL_S } from "../../lib/folds/pairs.ts";
@@ -18,9 +19,15 @@ const command = defineSpl({
   run: async (ctx, { pair, interval, url }) => {
     const interval_s = seconds(interval);
     const changed = await connect(ctx, { url }).changePair(pair, { interval_s });
-    await printPair(ctx, changed, `is asked every ${interval_s} s`);
+    await printPair(ctx, changed, said(changed));
   },
 });
+
+/** Only a polling pair is asked by the clock; the interval of others waits for them to become one. */
+function said({ id, mode, interval_s }: Pair): string {
+  if (mode === "polling") return `is asked every ${interval_s} s`;
+  return `is ${mode}: ${interval_s} s counts once spl federation set-mode ${id.slice(0, 12)} polling is set`;
+}
 
 function seconds(text: string): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : (parseDuration(text) ?? Number.NaN) / 1000;

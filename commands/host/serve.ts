@@ -6,6 +6,7 @@ import type { Signup } from "../../lib/hosting/hosting.ts";
 import { DEFAULT_DEADLINES, DEFAULT_PLANS, parsePlans } from "../../lib/hosting/plans.ts";
 import { safeText } from "../../lib/ui/safe_text.ts";
 import type { DriverChoice, HostServeOptions } from "../../server/hosting/serve.ts";
+import { aborted, watcher } from "../_foreground.ts";
 import { type ArgValues, type Context, defineSpl, printResult, runAlone } from "../_kit.ts";
 
 const DEFAULT_PORT = 9200;
@@ -154,22 +155,26 @@ async function read(ctx: Context, given: Args): Promise<HostServeOptions> {
   };
 }
 
+/** @throws SplError usage naming what is missing or cannot be */
 async function driverOf(ctx: Context, given: Args, allowNetworks: string[]): Promise<DriverChoice> {
   if (given.driver === "process") return { name: "process", allowNetworks };
-  const { flyOrg: org, flyImage: image, flyRegions: regions } = given;
-  const token = ctx.env.FLY_API_TOKEN;
-  const missing = [
-    ["FLY_API_TOKEN", token],
-    ["--fly-org", org],
-    ["--fly-image", image],
-    ["--fly-regions", regions],
-  ].find(([, value]) => !value)?.[0];
-  if (missing !== undefined) {
-    throw new SplError("usage", `${missing} is missing`, {
-      hint: "spl host serve --help tells what driver fly needs",
+  const { flyOrg, flyImage, flyRegions } = given;
+  const { FLY_API_TOKEN, FLY_FLAPS_BASE_URL } = ctx.env;
+  const needed = (value: string | undefined, name: string): string => {
+    if (value) return value;
+    throw new SplError("usage", `${name} is missing`, {
+      hint: "driver fly needs FLY_API_TOKEN, --fly-org, --fly-image and --fly-regions",
     });
-  }
-  throw new SplError("usage", "driver fly is not there yet");
+  };
+  const options = {
+    token: needed(FLY_API_TOKEN, "FLY_API_TOKEN"),
+    org: needed(flyOrg, "--fly-org"),
+    image: needed(flyImage, "--fly-image"),
+    regions: needed(flyRegions, "--fly-regions").split(","),
+    ...(FLY_FLAPS_BASE_URL && { api: `${FLY_FLAPS_BASE_URL}/v1` }),
+  };
+  const { readOptions } = await import("../../lib/hosting/fly/options.ts");
+  return { name: "fly", options: readOptions(options) };
 }
 
 function count(text: string, flag: string, least: number, most: number): number {
@@ -185,21 +190,6 @@ function idle(text: string): number | null {
   throw new SplError("usage", `--idle ${text} is no duration of a second or more`, {
     hint: "write it as 15m, or never",
   });
-}
-
-/** Shows whoever watches in the foreground what goes to the log. */
-async function watcher(ctx: Context) {
-  if (ctx.output !== "text") return {};
-  const { createConsola } = await import("consola");
-  const terminal = createConsola({ stdout: process.stderr, stderr: process.stderr });
-  return { echo: (text: string) => terminal.info(text) };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
 }
 
 export default command;

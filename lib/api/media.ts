@@ -7,6 +7,8 @@ export const NDJSON_TYPE = "application/x-ndjson";
 export const EVENTS_TYPE = "text/event-stream";
 export const HTML_TYPE = "text/html";
 export const SCRIPT_TYPE = "text/javascript";
+/** Prometheus text exposition format; answers add its version. */
+export const METRICS_TYPE = "text/plain";
 /** A bundle, compressed or not, encrypted or not. */
 export const BUNDLE_TYPE = "application/octet-stream";
 /** RFC 9457. */
@@ -14,3 +16,6 @@ export const PROBLEM_TYPE = "application/problem+json";
 
 /** The manifest of the bundle in the body: base64url of its canonical JSON. */
 export const MANIFEST_HEADER = "spl-manifest";
+
+/** An endpoint statement: base64url of its JSON. */
+export const STATEMENT_HEADER = "syncropel-statement";

@@ -13,6 +13,8 @@ export interface HomePaths {
   daemon: string;
   /** Held by the running daemon for its whole life. */
   lock: string;
+  /** Signed requests that a daemon which has stopped would not let in twice. */
+  nonces: string;
   logs: string;
   log: string;
   /** Settings of this host that never travel: listen address, public URL. */
@@ -46,6 +48,7 @@ export function homePaths(home: string): HomePaths {
     socket: join(run, "spl.sock"),
     daemon: join(run, "daemon.json"),
     lock: join(run, "lock"),
+    nonces: join(run, "nonces.json"),
     logs,
     log: join(logs, "spl.log"),
     config: join(home, "config.toml"),

@@ -1,5 +1,6 @@
-import { JSON_TYPE, PROBLEM_TYPE } from "../api/media.ts";
+import { JSON_TYPE, PROBLEM_TYPE, STATEMENT_HEADER } from "../api/media.ts";
 import { fromProblem } from "../api/problem.ts";
+import { fromBase64UrlText } from "../base/bytes.ts";
 import { SplError, systemCode } from "../base/errors.ts";
 import { tlsFault } from "./certificate.ts";
 import type { Target } from "./target.ts";
@@ -164,6 +165,7 @@ async function refusal(response: Response, { url }: Target): Promise<SplError> {
   }
   if (mediaType(response) === PROBLEM_TYPE) {
     const error = fromProblem(await response.json().catch(() => null));
+    if (error?.code === "moved") return moved(error, response.headers.get(STATEMENT_HEADER), url);
     if (error) return error;
   } else {
     await response.body?.cancel();
@@ -175,4 +177,40 @@ async function refusal(response: Response, { url }: Target): Promise<SplError> {
       hint: "check the address",
     },
   );
+}
+
+/**
+ * Where the identity lives now is believed only to itself: its signed statement comes with the answer (spec, section 10).
+ * The token stays where it was saved for, so the user is told and nothing is followed.
+ */
+async function moved(told: SplError, header: string | null, url: string): Promise<SplError> {
+  if (header === null) return told;
+  // Loaded here: hardly any command ever needs it.
+  const { readStatement } = await import("../identity/statement.ts");
+  const { parseJson } = await import("../record/json.ts");
+  try {
+    const bytes = fromBase64UrlText(header);
+    const statement = readStatement(parseJson(bytes ?? new Uint8Array()), Date.now());
+    const place = statement.url ?? "an address that it does not tell";
+    const ended = statement.revoked ? "was revoked" : `lives at ${place}`;
+    return new SplError(
+      "moved",
+      `the instance at ${url} has left: ${statement.did} ${ended}, as it says itself`,
+      {
+        ...(statement.url !== null && {
+          hint: `export SPL_SERVE_URL=${statement.url}, then spl token save`,
+          detail: { did: statement.did, url: statement.url },
+        }),
+      },
+    );
+  } catch (cause) {
+    return new SplError(
+      "moved",
+      `${url} says that its instance has left, and where to, but cannot prove it`,
+      {
+        hint: "ask its owner for the new address",
+        cause,
+      },
+    );
+  }
 }

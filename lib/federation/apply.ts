@@ -17,7 +17,7 @@ import type { Refusals } from "./refusals.ts";
 import { sharedWith } from "./shared.ts";
 
 /** Records between two turns of the event loop: some 10 ms. */
-const STEP = 500;
+const STEP = 100;
 const RESERVED: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
 
 /** What is shared with an active pair at this moment, and who this instance is. */

@@ -1,7 +1,7 @@
 import { equalBytes, fromHex, fromUtf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import { Breath } from "../base/turn.ts";
-import { certifies } from "../identity/did.ts";
+import { certifies, didWebUrl } from "../identity/did.ts";
 import { verifyEntryAside } from "../identity/record_signature.ts";
 import { knownStatement } from "../instance/steward.ts";
 import { parseEnvelopeLine } from "../record/envelope.ts";
@@ -9,6 +9,7 @@ import type { Entry } from "../record/types.ts";
 import type { Reader, Signer, Store } from "../store/types.ts";
 import type { ReceivedPage } from "./page.ts";
 import { Refusals } from "./refusals.ts";
+import type { KeyLookup } from "./signer_keys.ts";
 
 /** What of a page may be stored as far as the page itself tells. */
 export interface CheckedPage {
@@ -20,17 +21,21 @@ export interface CheckedPage {
   /** Ids of all records of the page, refused ones included. */
   seen: Set<string>;
   refused: Refusals;
+  /** Ids of those refused whose signer's key may be found another time. */
+  owed: string[];
 }
 
 /**
  * Hash, shape, key and signature of every record of a page, outside any transaction. What does not hold is counted
  * by reason and left out.
+ * @param lookUp finds keys that neither this instance nor the signer's DID tells
  * @param asked ids that were asked for; null for what came of itself
  */
 export async function checkPage(
   store: Store,
   peer: string,
   page: ReceivedPage,
+  lookUp: KeyLookup,
   asked: ReadonlySet<string> | null = null,
 ): Promise<CheckedPage> {
   const refused = new Refusals();
@@ -40,6 +45,8 @@ export async function checkPage(
     fresh: await withoutKnown(reader, parsed),
     keys: await keysOf(reader, peer, page, new Set(parsed.map((entry) => entry.signer))),
   }));
+  const unproven = fresh.map(({ signer }) => signer).filter((did) => !keys.has(did));
+  if (unproven.length > 0) for (const [did, key] of await lookUp(unproven)) keys.set(did, key);
   // All at once: the engine's threads work on them while the page before is being stored.
   const valid = await Promise.all(
     fresh.map((entry) => {
@@ -48,13 +55,15 @@ export async function checkPage(
     }),
   );
   const entries: Entry[] = [];
+  const owed: string[] = [];
   for (const [i, entry] of fresh.entries()) {
     if (valid[i] === true) entries.push(entry);
     else refused.add(valid[i] === null ? "unknown_signer" : "signature", entry.id);
+    if (valid[i] === null && didWebUrl(entry.signer) !== null) owed.push(entry.id);
   }
   const used = new Set(entries.map((entry) => entry.signer));
   const signers = [...used].map((did) => ({ did, publicKey: keys.get(did)! }));
-  return { entries, signers, known: parsed.length - fresh.length, seen, refused };
+  return { entries, signers, known: parsed.length - fresh.length, seen, refused, owed };
 }
 
 async function parseAll(

@@ -4,6 +4,7 @@ import {
   type RequestDescriptor,
   verifySignature,
 } from "http-message-sig";
+import { STATEMENT_HEADER } from "../api/media.ts";
 import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
@@ -21,7 +22,7 @@ import { parseJson } from "../record/json.ts";
  */
 
 export const TO = "syncropel-to";
-export const STATEMENT = "syncropel-statement";
+export const STATEMENT = STATEMENT_HEADER;
 /** In an answer: the highest statement of the caller's own identity, where it outranks what the caller sent. */
 export const SEEN = "syncropel-seen";
 
@@ -70,15 +71,28 @@ export function signRequest(
   return headers;
 }
 
+/** Callers with their nonces, each with the second in which the signature was made. */
+export type Nonces = [name: string, created: number][];
+
 /** Checks signatures and remembers each until it would be too old anyway. */
 export class RequestVerifier {
-  /** Nonces by the second in which their signatures were made. */
-  readonly #seen = new Map<string, number>();
+  readonly #seen: Map<string, number>;
   readonly #startedS: number;
 
-  constructor(readonly clock: Clock) {
-    // What was signed before may have been seen by the process before this one.
-    this.#startedS = Math.floor(clock() / 1000);
+  /** @param before what the process before this one remembered; null when that is lost, as after a crash */
+  constructor(
+    readonly clock: Clock,
+    before: Nonces | null = null,
+  ) {
+    this.#seen = new Map(before);
+    // What was signed until now may have been seen then.
+    this.#startedS = before === null ? Math.floor(clock() / 1000) : Number.NEGATIVE_INFINITY;
+  }
+
+  /** What the next process must not let in again. */
+  get remembered(): Nonces {
+    const oldest = Math.floor(this.clock() / 1000) - WINDOW_S;
+    return [...this.#seen].filter(([, created]) => created >= oldest);
   }
 
   /**

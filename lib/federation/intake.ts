@@ -6,6 +6,11 @@ import { type CheckedPage, checkPage } from "./check.ts";
 import type { ReceivedPage } from "./page.ts";
 import { Refusals } from "./refusals.ts";
 import { selectionHash } from "./shared.ts";
+import type { KeyLookup } from "./signer_keys.ts";
+
+/** Ids that are remembered to be asked for again. */
+export const MOST_OWED = 1000;
+const NO_LOOKUP: KeyLookup = async () => new Map();
 
 export interface PullOptions {
   /** One thread only, whole; the pair's place in the feed stays as it is. */
@@ -14,6 +19,12 @@ export interface PullOptions {
   signal?: AbortSignal;
   /** Called when something new is stored. */
   onNews?: () => void;
+  /** How signers' keys are looked up; without, only those count that are known or certified. */
+  keys?: KeyLookup;
+  /** Records that a pull before was owed; they are asked for again. */
+  owed?: ReadonlySet<string>;
+  /** Compares all, where the place in the feed would do. */
+  reconcile?: boolean;
 }
 
 /** What a pull did so far. */
@@ -21,6 +32,8 @@ export class PullSummary {
   pulled = 0;
   deduplicated = 0;
   readonly refused = new Refusals();
+  /** Ids of those whose signer could not be looked up, the first 1,000. */
+  readonly owed = new Set<string>();
   /** Of the answers' bodies. */
   bytes = 0;
   /** Requests that were answered. */
@@ -50,7 +63,8 @@ export class Intake {
    * @param asked ids that were asked for, where that is so
    */
   check(page: ReceivedPage, asked: ReadonlySet<string> | null = null): Promise<CheckedPage> {
-    return checkPage(this.instance.store, this.pair.peer_did, page, asked);
+    const { keys = NO_LOOKUP } = this.options;
+    return checkPage(this.instance.store, this.pair.peer_did, page, keys, asked);
   }
 
   /**
@@ -65,6 +79,7 @@ export class Intake {
     summary.pulled += result.inserted;
     summary.deduplicated += result.deduplicated + result.replaced;
     summary.refused.addAll(checked.refused);
+    for (const id of checked.owed) if (summary.owed.size < MOST_OWED) summary.owed.add(id);
     if (result.inserted + result.replaced > 0) options.onNews?.();
   }
 

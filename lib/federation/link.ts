@@ -25,6 +25,12 @@ export interface PeerRequest {
   signal?: AbortSignal;
 }
 
+/** What to type where a peer refuses; its own advice is about its side. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  pair_unknown:
+    "spl federation pair URL asks it anew where it has revoked the pair; spl federation revoke ID ends it here as well",
+};
+
 /** What a call needs to know of a pair. */
 export type PairAddress = Pick<Pair, "id" | "peer_did" | "url">;
 
@@ -160,14 +166,16 @@ function statementIn(
 
 async function refusal(response: SafeResponse, url: string): Promise<SplError> {
   const told = await problemIn(response);
-  if (told?.code === "superseded" || told?.code === "wrong_instance") {
+  if (told?.code === "superseded" || told?.code === "wrong_instance" || told?.code === "moved") {
     return new SplError("wrong_instance", `${url} says: ${told.message.slice(0, 500)}`);
   }
   if (!told || !REFUSALS.includes(told.code)) {
     return new SplError("peer_misbehaves", `${url} answers with status ${response.status}`);
   }
   const { retry_after } = told.detail ?? {};
+  const hint = HINTS[told.code];
   return new SplError(told.code, `${url} refuses: ${told.message.slice(0, 500)}`, {
+    ...(hint !== undefined && { hint }),
     ...(typeof retry_after === "number" && { detail: { retry_after } }),
   });
 }

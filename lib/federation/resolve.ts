@@ -30,11 +30,15 @@ export interface Resolved {
  * @throws SplError peer_unreachable, peer_misbehaves, statement_refused, address_refused when whom it asks fails, and
  *   not_found for a DID that cannot be resolved at all
  */
-export async function resolveDid(ctx: FederationContext, did: string): Promise<Resolved> {
+export async function resolveDid(
+  ctx: FederationContext,
+  did: string,
+  signal?: AbortSignal,
+): Promise<Resolved> {
   const document = didWebUrl(did);
-  if (document !== null) return resolveWeb(ctx, did, document);
+  if (document !== null) return resolveWeb(ctx, did, document, signal);
   const known = await ctx.instance.store.read((reader) => knownStatement(reader, did));
-  const listed = await askDirectory(ctx, did).catch((error) => {
+  const listed = await askDirectory(ctx, did, signal).catch((error) => {
     // What was pushed here is still good to try.
     if (known === null) throw error;
     return null;
@@ -50,8 +54,14 @@ function higher(a: Statement | null, b: Statement | null): Statement | null {
   return compareStatements(a, b) >= 0 ? a : b;
 }
 
-async function resolveWeb(ctx: FederationContext, did: string, url: string): Promise<Resolved> {
-  const document = await exchangeJson(ctx, url, { method: "GET" }, MAX_DOCUMENT);
+async function resolveWeb(
+  ctx: FederationContext,
+  did: string,
+  url: string,
+  signal: AbortSignal | undefined,
+): Promise<Resolved> {
+  const request = { method: "GET" as const, ...(signal && { signal }) };
+  const document = await exchangeJson(ctx, url, request, MAX_DOCUMENT);
   if (document === null) throw new SplError("not_found", `${did} has no document at ${url}`);
   const publicKey = didDocumentKey(document, did);
   if (publicKey === null) {

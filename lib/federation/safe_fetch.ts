@@ -19,7 +19,7 @@ export interface SafeRequest {
 
 export interface SafeFetchOptions {
   policy: AddressPolicy;
-  /** Milliseconds until the head of the answer must be here. */
+  /** Milliseconds until the head of the answer must be here, the look-up of its name included. */
   headMs?: number;
   /** Addresses of a host name; injected by tests. */
   resolve?: (host: string) => Promise<string[]>;
@@ -55,34 +55,17 @@ export async function safeFetch(
   { policy, headMs = HEAD_MS, resolve = addressesOf }: SafeFetchOptions,
 ): Promise<SafeResponse> {
   const url = requireWeb(text);
-  const address = await permitted(url, policy, resolve);
-  const dialled = new URL(url);
-  dialled.hostname = isIP(address) === 6 ? `[${address}]` : address;
-  const headers = new Headers(request.headers);
-  headers.set("host", url.host);
-  headers.set("accept-encoding", "identity");
   const ended = new AbortController();
   const timer = setTimeout(() => ended.abort(), headMs);
   const signal = request.signal ? AbortSignal.any([request.signal, ended.signal]) : ended.signal;
   let response: Response;
   try {
-    response = await fetch(dialled, {
-      method: request.method,
-      headers,
-      redirect: "manual",
-      signal,
-      decompress: false,
-      keepalive: false,
-      ...(request.body && { body: request.body }),
-      ...(url.protocol === "https:" && { tls: { serverName: url.hostname } }),
-    } as BunFetchRequestInit);
+    const address = await permitted(url, policy, (host) => unlessEnded(resolve(host), signal));
+    response = await dial(url, address, request, signal);
   } catch (cause) {
-    if (request.signal?.aborted) throw cause;
-    throw unreachable(
-      url,
-      ended.signal.aborted ? `no answer within ${headMs / 1000} seconds` : reason(cause),
-      cause,
-    );
+    if (request.signal?.aborted) throw request.signal.reason;
+    if (ended.signal.aborted) throw unreachable(url, `no answer within ${headMs / 1000} seconds`, cause);
+    throw cause instanceof SplError ? cause : unreachable(url, reason(cause), cause);
   } finally {
     clearTimeout(timer);
   }
@@ -103,6 +86,34 @@ export async function safeFetch(
     chunks: (bounds) => bounded(response, bounds, url, ended, request.signal),
     cancel: async () => ended.abort(),
   };
+}
+
+/** The one request, to the address that was checked. */
+function dial(url: URL, address: string, request: SafeRequest, signal: AbortSignal): Promise<Response> {
+  const dialled = new URL(url);
+  dialled.hostname = isIP(address) === 6 ? `[${address}]` : address;
+  const headers = new Headers(request.headers);
+  headers.set("host", url.host);
+  headers.set("accept-encoding", "identity");
+  return fetch(dialled, {
+    method: request.method,
+    headers,
+    redirect: "manual",
+    signal,
+    decompress: false,
+    keepalive: false,
+    ...(request.body && { body: request.body }),
+    ...(url.protocol === "https:" && { tls: { serverName: url.hostname } }),
+  } as BunFetchRequestInit);
+}
+
+/** A look-up cannot be called off: it is waited for no longer. */
+async function unlessEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  const end = () => reject(signal.reason);
+  if (signal.aborted) end();
+  signal.addEventListener("abort", end);
+  return Promise.race([work, ended]).finally(() => signal.removeEventListener("abort", end));
 }
 
 /** The whole body. @throws SplError peer_misbehaves, peer_unreachable */
@@ -181,7 +192,9 @@ async function permitted(
   return address;
 }
 
+/** The system's addresses of a name; of names under `localhost` always loopback, whatever a resolver says (RFC 6761, 6.3). */
 async function addressesOf(host: string): Promise<string[]> {
+  if (/(?:^|\.)localhost\.?$/.test(host)) return ["127.0.0.1"];
   return (await lookup(host, { all: true, order: "ipv4first" })).map(({ address }) => address);
 }
 

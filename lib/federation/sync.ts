@@ -1,7 +1,9 @@
-import { concatBytes, toHex, utf8 } from "../base/bytes.ts";
+import { concatBytes, fromHex, toHex, utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
+import { Breath } from "../base/turn.ts";
 import type { Instance } from "../instance/instance.ts";
-import type { Selection } from "../store/types.ts";
+import { DigestSum } from "../record/digest.ts";
+import type { Reader, Selection } from "../store/types.ts";
 import { linkOf } from "./apply.ts";
 import type { CheckedPage } from "./check.ts";
 import { MAX_PAGE_BYTES, PAGE_RECORDS } from "./feed.ts";
@@ -9,13 +11,22 @@ import { cursorIn, Intake, type PullOptions, PullSummary } from "./intake.ts";
 import type { PeerRequest } from "./link.ts";
 import { linesOf, misbehaves, type ReceivedPage, readPage } from "./page.ts";
 import { putPeerRow } from "./peer_row.ts";
-import { MAX_MESSAGE_BYTES, openReconciliation, stepReconciliation } from "./reconcile.ts";
+import {
+  digestOf,
+  MAX_MESSAGE_BYTES,
+  openReconciliation,
+  rivalIds,
+  type Subject,
+  stepReconciliation,
+} from "./reconcile.ts";
 import type { SafeResponse } from "./safe_fetch.ts";
 
 /** Pulling what a peer has and this instance has not. A pull that breaks off has kept every page before. */
 
 /** The answer's header that says where the feed goes on once a reconciliation is done. */
 export const CURSOR = "syncropel-cursor";
+/** The one that says what all that is shared adds up to. */
+export const DIGEST = "syncropel-digest";
 /** Pages in a row that bring nothing new before this instance reconciles, or, once it has, gives up on the peer. */
 const QUIET_PAGES = 20;
 /** Missing records at which reading the feed from its beginning costs less than naming them one by one. */
@@ -24,6 +35,8 @@ const MANY = 10_000;
 const QUIET_ROUNDS = 40;
 /** Records that a peer may name and not deliver, as where they went meanwhile. */
 const MOST_MISSING = 2 * PAGE_RECORDS;
+/** The digest of no records. */
+const NOTHING = new DigestSum().hex();
 const PAGE_BOUNDS = { most: MAX_PAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
 const MESSAGE_BOUNDS = { most: MAX_MESSAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
 
@@ -33,7 +46,8 @@ export type PeerCall = (request: PeerRequest) => Promise<Pick<SafeResponse, "hea
 /**
  * Pulls from the peer of an active pair until it has nothing more.
  * @param summary is brought up to date while it goes on, so that a pull that fails has one as well
- * @throws SplError superseded, pair_unknown, peer_misbehaves, and what `call` throws
+ * @throws SplError superseded, pair_unknown, peer_misbehaves, not_found for one thread that the peer does not share, and
+ *   what `call` throws
  */
 export async function pull(
   instance: Instance,
@@ -48,6 +62,8 @@ export async function pull(
 
 class Pull {
   readonly #intake: Intake;
+  /** Whether the peer has shown that it shares anything of what was asked for. */
+  #served = false;
 
   constructor(
     readonly instance: Instance,
@@ -60,6 +76,13 @@ class Pull {
   }
 
   async run(): Promise<void> {
+    await this.#pull();
+    const { owed, thread } = this.options;
+    if (thread !== undefined && !this.#served) throw await this.#notShared(thread);
+    if (owed) await this.#fetch(new Set(owed), { named: false });
+  }
+
+  async #pull(): Promise<void> {
     const { shared, cursor, empty } = await this.#begin();
     if (cursor === null && !empty) return this.#reconcileAndFollow();
     try {
@@ -72,6 +95,13 @@ class Pull {
     }
   }
 
+  async #notShared(thread: string): Promise<SplError> {
+    const { did } = await this.instance.store.read((reader) => this.instance.signer(reader));
+    return new SplError("not_found", `${this.pair.peer_did} shares no thread ${thread}`, {
+      hint: `there, spl consent grant --from NAMESPACE --to ${did} shares its namespace, and spl federation thread-allow widens a pair that is narrowed to some threads`,
+    });
+  }
+
   /** What is shared, where the feed goes on, and whether nothing of it is here yet. */
   async #begin(): Promise<{ shared: Selection; cursor: string | null; empty: boolean }> {
     const { store } = this.instance;
@@ -80,7 +110,9 @@ class Pull {
       this.#intake.begin(link);
       return { shared: link.shared, kept: await reader.peer(this.pair.peer_did) };
     });
-    const cursor = this.options.thread === undefined ? cursorIn(kept?.cursor ?? null, shared) : null;
+    const { thread, reconcile = false } = this.options;
+    const follows = thread === undefined && !reconcile;
+    const cursor = follows ? cursorIn(kept?.cursor ?? null, shared) : null;
     return { shared, cursor, empty: cursor === null && (await this.#holdsNothing(this.#narrowed(shared))) };
   }
 
@@ -106,6 +138,7 @@ class Pull {
     for (;;) {
       const { page, checked } = await coming;
       const { cursor, more } = page;
+      this.#served ||= page.envelopes.length > 0;
       if (cursor === null) throw misbehaves("sends a page of its feed without a cursor");
       if (more && page.envelopes.length === 0)
         throw misbehaves("sends an empty page and says that more comes");
@@ -148,15 +181,22 @@ class Pull {
     const shared = this.#narrowed(link.shared);
     let message: Uint8Array | null = await store.read((reader) => openReconciliation(reader, shared));
     let cursor: string | null = null;
+    let digest: DigestSum | null = null;
     let quiet = 0;
     let missing = 0;
     const open = new Set<string>();
+    // Of what only this side holds.
+    const own = new DigestSum();
     while (message) {
-      const answer = await this.#answer(message);
+      const answer = await this.#answer(message, "records");
+      ({ digest } = answer);
+      this.#served ||= digest?.hex() !== NOTHING;
       cursor ??= answer.cursor;
-      const step = await store.read((reader) =>
-        stepReconciliation(reader, shared, answer.message, "initiator"),
-      );
+      const step = await store.read(async (reader) => {
+        const step = await stepReconciliation(reader, shared, answer.message, "initiator");
+        await addAll(own, reader, step.have);
+        return step;
+      });
       for (const id of step.need) open.add(toHex(id));
       missing += step.need.length;
       if (missing >= many) return { cursor: null, complete: false };
@@ -166,6 +206,11 @@ class Pull {
       message = step.message;
     }
     await this.#fetch(open);
+    if (digest !== null) {
+      digest.addSum(own);
+      const here = await store.read((reader) => digestOf(reader, shared));
+      if (digest.hex() !== here.hex()) await this.#reconcileEnvelopes(shared);
+    }
     if (cursor !== null && this.options.thread === undefined) {
       const place = cursor;
       await store.transact(async (writer) => {
@@ -177,8 +222,34 @@ class Pull {
     return { cursor, complete: true };
   }
 
-  /** Fetches these records and stores them; `open` is empty afterwards. */
-  async #fetch(open: Set<string>): Promise<void> {
+  /** Fetches the peer's envelopes of records that it holds in others than this side: the smaller ones are kept. */
+  async #reconcileEnvelopes(shared: Selection): Promise<void> {
+    const { store } = this.instance;
+    let message: Uint8Array | null = await store.read((reader) =>
+      openReconciliation(reader, shared, "envelopes"),
+    );
+    const asked = new Set<string>();
+    let quiet = 0;
+    while (message) {
+      const answer = await this.#answer(message, "envelopes");
+      const { next, rivals } = await store.read(async (reader) => {
+        const step = await stepReconciliation(reader, shared, answer.message, "initiator", "envelopes");
+        return { next: step.message, rivals: new Set(await rivalIds(reader, shared, step)) };
+      });
+      const open = rivals.difference(asked);
+      quiet = open.size > 0 ? 0 : quiet + 1;
+      if (quiet > QUIET_ROUNDS) throw misbehaves("reconciles without an end");
+      for (const id of open) asked.add(id);
+      await this.#fetch(open);
+      message = next;
+    }
+  }
+
+  /**
+   * Fetches these records and stores them; `open` is empty afterwards.
+   * @param named the peer has just said that it has them
+   */
+  async #fetch(open: Set<string>, { named } = { named: true }): Promise<void> {
     while (open.size > 0) {
       const ids = [...open].slice(0, PAGE_RECORDS);
       const page = await this.#receive({
@@ -194,7 +265,7 @@ class Pull {
       if (page.more && answered === 0) throw misbehaves("sends an empty page and says that more comes");
       if (page.more) continue;
       const { refused } = this.summary;
-      for (const id of ids) if (open.delete(id)) refused.add("missing", id);
+      for (const id of ids) if (open.delete(id) && named) refused.add("missing", id);
       const missing = refused.counts.missing ?? 0;
       if (missing > MOST_MISSING) throw misbehaves(`names ${missing} records that it does not have`);
     }
@@ -215,9 +286,13 @@ class Pull {
     return page;
   }
 
-  async #answer(message: Uint8Array): Promise<{ message: Uint8Array; cursor: string | null }> {
+  async #answer(
+    message: Uint8Array,
+    of: Subject,
+  ): Promise<{ message: Uint8Array; cursor: string | null; digest: DigestSum | null }> {
     const { thread } = this.options;
     const query = new URLSearchParams(thread === undefined ? {} : { thread });
+    if (of !== "records") query.set("of", of);
     const answer = await this.#ask({
       method: "POST",
       path: `/federation/v1/reconcile${suffix(query)}`,
@@ -227,7 +302,8 @@ class Pull {
     });
     const bytes = concatBytes(...(await Array.fromAsync(answer.chunks(MESSAGE_BOUNDS))));
     this.summary.bytes += bytes.length;
-    return { message: bytes, cursor: answer.headers.get(CURSOR) };
+    const { headers } = answer;
+    return { message: bytes, cursor: headers.get(CURSOR), digest: digestIn(headers) };
   }
 
   async #ask(request: PeerRequest): Promise<Pick<SafeResponse, "headers" | "chunks">> {
@@ -237,6 +313,24 @@ class Pull {
     this.summary.rounds++;
     return answer;
   }
+}
+
+async function addAll(sum: DigestSum, reader: Reader, ids: Uint8Array[]): Promise<void> {
+  const breath = new Breath();
+  for (const id of ids) {
+    await breath.take();
+    const entry = await reader.record(toHex(id));
+    if (entry) sum.add(entry);
+  }
+}
+
+/** Null when the peer does not say. */
+function digestIn(headers: Headers): DigestSum | null {
+  const text = headers.get(DIGEST);
+  if (text === null) return null;
+  const bytes = fromHex(text, 32);
+  if (bytes === null) throw misbehaves("sends a digest that is none");
+  return DigestSum.fromBytes(bytes);
 }
 
 function suffix(query: URLSearchParams): string {

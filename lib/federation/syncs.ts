@@ -3,9 +3,10 @@ import type { Pair } from "../folds/pairs.ts";
 import type { PeerRow } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
 import { follow } from "./follow.ts";
-import { type PullOptions, PullSummary } from "./intake.ts";
+import { MOST_OWED, type PullOptions, PullSummary } from "./intake.ts";
 import { callPeer } from "./link.ts";
 import { putPeerRow } from "./peer_row.ts";
+import { SignerKeys } from "./signer_keys.ts";
 import { type PeerCall, pull } from "./sync.ts";
 
 /** How one sync with one peer went. Names are those of the JSON output. */
@@ -36,20 +37,33 @@ export interface SyncPorts {
   call?: (pair: Pair) => PeerCall;
 }
 
+/** What a pull that succeeds has to make up for. */
+interface Open {
+  /** Records that came, and whose signers could not be looked up. */
+  owed: ReadonlySet<string>;
+  /** Compare all: the process before was refused something, and what that was is not known. */
+  reconcile: boolean;
+}
+
 /** Syncs with peers, keeping what is local to this host: when it went well last, what is wrong, when to try again. */
 export class Syncs {
   readonly #running = new Map<string, Promise<SyncOutcome>>();
+  readonly #keys: SignerKeys;
+  /** By pair, once this process has asked the peer. */
+  readonly #open = new Map<string, Open>();
 
   constructor(
     readonly ctx: FederationContext,
     readonly ports: SyncPorts,
-  ) {}
+  ) {
+    this.#keys = new SignerKeys(ctx);
+  }
 
   /** Pulls all that is shared from the peer. While that is going on already, its outcome is waited for. Never throws. */
   sync(pair: Pair, signal?: AbortSignal): Promise<SyncOutcome> {
     const running = this.#running.get(pair.id);
     if (running) return running;
-    const started = this.#sync(pair, signal ? { signal } : {}).finally(() => this.#running.delete(pair.id));
+    const started = this.#syncAll(pair, signal).finally(() => this.#running.delete(pair.id));
     this.#running.set(pair.id, started);
     return started;
   }
@@ -70,10 +84,11 @@ export class Syncs {
     if (first.failure !== null || signal.aborted) return;
     // A stream that breaks before it brought anything counts on, although the pull before it went well.
     let failures = before;
-    const options = { signal, onNews: this.ports.onNews };
+    const options = { signal, onNews: this.ports.onNews, keys: this.#keys.of(pair.peer_did, signal) };
     try {
-      await follow(this.ctx.instance, pair, this.#call(pair), options, ({ refused }) => {
+      await follow(this.ctx.instance, pair, this.#call(pair), options, ({ refused, owed }) => {
         failures = 0;
+        this.#owe(pair, owed);
         return this.#keep(pair, refused.told());
       });
       if (!signal.aborted) await this.#fail(pair, "the peer ended the stream", failures);
@@ -82,19 +97,35 @@ export class Syncs {
     }
   }
 
+  async #syncAll(pair: Pair, signal: AbortSignal | undefined): Promise<SyncOutcome> {
+    let open = this.#open.get(pair.id);
+    if (open === undefined) {
+      const row = await this.ctx.instance.store.read((reader) => reader.peer(pair.peer_did));
+      const refused = row !== null && row.failures === 0 && row.problem !== null;
+      open = { owed: new Set(), reconcile: refused };
+      this.#open.set(pair.id, open);
+    }
+    return this.#sync(pair, { ...open, ...(signal && { signal }) });
+  }
+
   async #sync(pair: Pair, options: PullOptions): Promise<SyncOutcome> {
     const { instance, log } = this.ctx;
     const began = performance.now();
     const summary = new PullSummary();
     let failure: SyncOutcome["failure"] = null;
     try {
-      const asked = { ...options, onNews: this.ports.onNews };
+      const keys = this.#keys.of(pair.peer_did, options.signal);
+      const asked = { ...options, onNews: this.ports.onNews, keys };
       await pull(instance, pair, this.#call(pair), asked, summary);
-      if (options.thread === undefined) await this.#keep(pair, summary.refused.told());
+      if (options.thread === undefined) {
+        this.#open.set(pair.id, { owed: summary.owed, reconcile: false });
+        await this.#keep(pair, summary.refused.told());
+      }
     } catch (error) {
       const refusal = told(error);
       const { code, message, hint = null } = refusal;
       failure = { code, message, hint };
+      if (options.thread === undefined) this.#owe(pair, summary.owed);
       if (code === "internal") log("sync-error", { peer: pair.peer_did, error: String(error) });
       if (options.thread === undefined && !options.signal?.aborted) await this.#fail(pair, lineOf(refusal));
     }
@@ -107,6 +138,11 @@ export class Syncs {
     const { id, peer_did } = pair;
     const refusals = { refused: { ...refused.counts }, refused_ids: refused.ids };
     return { id, peer_did, pulled, deduplicated, ...refusals, bytes, rounds, took_ms, failure };
+  }
+
+  #owe({ id }: Pair, more: ReadonlySet<string>): void {
+    const open = this.#open.get(id);
+    if (open) this.#open.set(id, { ...open, owed: new Set([...open.owed, ...more].slice(0, MOST_OWED)) });
   }
 
   #call(pair: Pair): PeerCall {

@@ -51,7 +51,7 @@ export class Awake {
     waker.open++;
     let here = true;
     const leave = () => {
-      if (here && --waker.open === 0) waker.idleSince = this.clock();
+      if (here) this.#left(waker);
       here = false;
     };
     let waking: Promise<Address> | null = null;
@@ -67,7 +67,19 @@ export class Awake {
     }
   }
 
-  /** Counts a machine among those awake that was found running: by a service that starts beside it. */
+  /** Does what needs the machine, which `task` wakes itself, and lets it not be stopped meanwhile. */
+  async hold<T>(key: string, task: () => Promise<T>): Promise<T> {
+    const waker = this.#waker(key);
+    waker.open++;
+    try {
+      await waker.sleeping;
+      return await task();
+    } finally {
+      this.#left(waker);
+    }
+  }
+
+  /** Counts a machine among those awake that runs for nobody yet: a new one, or one that a service starts beside. */
   found(key: string): void {
     this.#waker(key);
   }
@@ -115,6 +127,13 @@ export class Awake {
       this.#wakers.set(key, waker);
     }
     return waker;
+  }
+
+  #left(waker: Waker): void {
+    if (--waker.open > 0) return;
+    waker.idleSince = this.clock();
+    for (const resolve of waker.quiet) resolve();
+    waker.quiet.clear();
   }
 
   async #stop(key: string, waker: Waker): Promise<void> {

@@ -46,6 +46,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       PRIMARY KEY (source, kind)
     )`,
   ],
+  // Who works on an instance, and until when unless that is prolonged.
+  ["CREATE TABLE leases (instance TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL)"],
 ];
 
 /**
@@ -56,14 +58,13 @@ export async function migrate(db: HostingDatabase): Promise<void> {
   await db.run(
     "CREATE TABLE IF NOT EXISTS version (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), n INTEGER NOT NULL)",
   );
-  const [row] = await db.all<{ n: number }>("SELECT n FROM version");
-  const from = row?.n ?? 0;
+  const from = await versionOf(db);
   if (from > MIGRATIONS.length) {
     throw new SplError(
       "store_newer",
       `the hosting database has version ${from}, this release knows ${MIGRATIONS.length}`,
       {
-        hint: "run the newer release of spl again",
+        hint: "run the newer release again",
       },
     );
   }
@@ -73,6 +74,16 @@ export async function migrate(db: HostingDatabase): Promise<void> {
       sql: "INSERT INTO version VALUES (1, ?) ON CONFLICT DO UPDATE SET n = excluded.n",
       params: [n + 1],
     };
-    await db.batch([...statements, done]);
+    try {
+      await db.batch([...statements, done]);
+    } catch (error) {
+      // Another process, or isolate, was first.
+      if ((await versionOf(db)) <= n) throw error;
+    }
   }
+}
+
+async function versionOf(db: HostingDatabase): Promise<number> {
+  const [row] = await db.all<{ n: number }>("SELECT n FROM version");
+  return row?.n ?? 0;
 }

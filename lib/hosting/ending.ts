@@ -3,6 +3,7 @@ import { fromBase64UrlText, fromUtf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import { untilEnd } from "./awake.ts";
 import type { Hosting } from "./hosting.ts";
+import { alone } from "./lease.ts";
 import { stepFor } from "./machine.ts";
 import { type HostedInstance, REMOVING } from "./registry.ts";
 import { newSecret, secretHash } from "./secrets.ts";
@@ -17,10 +18,12 @@ const END_MS = 120_000;
 /** How long requests that are under way may go on before the end, milliseconds. */
 const QUIET_MS = 30_000;
 
-/** How the end learns that nobody needs the machine any more. */
+/** What keeps machines awake, as the end needs it. */
 export interface Quiet {
   /** Resolves when no request is under way, or the signal aborts. */
   quiet(id: string, signal: AbortSignal): Promise<void>;
+  /** The machine runs, and is to sleep when nobody needs it. */
+  found(id: string): void;
 }
 
 /** Which bundle its owner holds; null: none is wanted. */
@@ -38,22 +41,36 @@ export async function end(
   proof: Proof,
   quiet: Quiet,
 ): Promise<void> {
+  const ran = await alone(hosting, instance.id, () => endAlone(hosting, instance, to, proof, quiet));
+  if (!ran) throw busy();
+}
+
+async function endAlone(
+  hosting: Hosting,
+  instance: HostedInstance,
+  to: "left" | "deleted",
+  proof: Proof,
+  quiet: Quiet,
+): Promise<void> {
   const { registry, ports } = hosting;
-  if (!(await registry.move(instance.id, "ready", "ending"))) {
-    throw new SplError("conflict", `the instance is ${instance.state}, not ready`, {
-      hint: "look again in a moment",
-    });
-  }
+  if (!(await registry.move(instance.id, "ready", "ending"))) throw busy();
   let did: string | null = null;
   try {
     await quiet.quiet(instance.id, ports.deadline(QUIET_MS));
     if (proof !== null) did = await compare(hosting, instance, proof);
   } catch (error) {
     await registry.move(instance.id, "ending", "ready");
+    quiet.found(instance.id);
     throw error;
   }
-  await registry.beginRemoving(instance.id, to, did);
+  if (!(await registry.beginRemoving(instance.id, to, did))) throw busy();
   await remove(hosting, { ...instance, state: REMOVING[to] });
+}
+
+function busy(): SplError {
+  return new SplError("conflict", "the instance is not ready: something else is done with it", {
+    hint: "look again in a moment",
+  });
 }
 
 async function remove({ registry, driver, ports }: Hosting, instance: HostedInstance): Promise<void> {
@@ -65,14 +82,18 @@ async function remove({ registry, driver, ports }: Hosting, instance: HostedInst
 
 /**
  * After the service was killed in the middle of an end: as long as nothing was removed it is an instance again, since
- * nobody was told that it is gone; else the removal goes on.
+ * nobody was told that it is gone; else the removal goes on, or is tried again at the next start.
  */
 export async function resumeEnds(hosting: Hosting): Promise<void> {
-  const { registry } = hosting;
-  for (const { id } of await registry.list({ states: ["ending"] }))
-    await registry.move(id, "ending", "ready");
-  for (const instance of await registry.list({ states: Object.values(REMOVING) }))
-    await remove(hosting, instance);
+  const { registry, ports } = hosting;
+  const removing = Object.values(REMOVING);
+  for (const { id } of await registry.list({ states: ["ending", ...removing] })) {
+    await alone(hosting, id, async () => {
+      await registry.move(id, "ending", "ready");
+      const instance = await registry.instance(id);
+      if (removing.some((state) => state === instance?.state)) await remove(hosting, instance!);
+    }).catch((error) => ports.log("end-failed", { instance: id, error: String(error) }));
+  }
 }
 
 /** The DID of the bundle that the instance gives now. @throws SplError conflict when it is another bundle */
@@ -100,7 +121,7 @@ async function compare(hosting: Hosting, instance: HostedInstance, proof: string
 export async function takeBundle(hosting: Hosting, instance: HostedInstance): Promise<Response> {
   const begun = Promise.withResolvers<Response>();
   const sent = Promise.withResolvers<void>();
-  asOwner(hosting, instance, async (ask) => {
+  const task = asOwner(hosting, instance, async (ask) => {
     const response = await ask("/v1/export", { headers: { accept: BUNDLE_TYPE } });
     const { bundle_sha256 } = manifestOf(response);
     const whole = new TransformStream<Uint8Array, Uint8Array>({
@@ -110,6 +131,8 @@ export async function takeBundle(hosting: Hosting, instance: HostedInstance): Pr
     begun.resolve(new Response(untilEnd(new Response(response.body!.pipeThrough(whole)), sent.resolve).body));
     await sent.promise;
   }).catch(begun.reject);
+  // The token ends only after the last byte has gone out.
+  hosting.ports.background(task);
   return begun.promise;
 }
 

@@ -1,4 +1,5 @@
 import { SplError } from "../base/errors.ts";
+import type { Awake } from "./awake.ts";
 import type { Hosting } from "./hosting.ts";
 import { stepFor } from "./machine.ts";
 import { giveRecoveryCode } from "./owners.ts";
@@ -38,7 +39,11 @@ export async function firstRun({ registry }: Hosting, secret: string): Promise<F
  * @throws SplError not_found; conflict when it was shown before, or another link has taken its place, or the instance is
  *   not ready; what making it throws, after which the link is good as before
  */
-export async function reveal(hosting: Hosting, secret: string): Promise<Revealed> {
+export async function reveal(
+  hosting: Hosting,
+  secret: string,
+  awake: Pick<Awake, "hold">,
+): Promise<Revealed> {
   const { registry, driver, settings, ports } = hosting;
   const { link, instance } = await firstRun(hosting, secret);
   if (instance.state !== "ready") {
@@ -50,8 +55,10 @@ export async function reveal(hosting: Hosting, secret: string): Promise<Revealed
   if (!(await registry.claimLink(hash, ports.clock()))) throw shownBefore(link.void);
   try {
     const step = stepFor(hosting, instance, settings.deadlines.boot + settings.deadlines.bootstrap);
-    await driver.wake(step);
-    const token = await driver.mintBootstrap(step);
+    const token = await awake.hold(instance.id, async () => {
+      await driver.wake(step);
+      return driver.mintBootstrap(step);
+    });
     const first = !(await registry.hasRecovery(instance.owner));
     const recovery_code = first ? await giveRecoveryCode(hosting, instance.owner) : null;
     ports.log("token-revealed", { instance: instance.id });

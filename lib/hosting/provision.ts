@@ -1,6 +1,6 @@
-import { toSplError } from "../api/problem.ts";
-import { SplError } from "../base/errors.ts";
+import { type ErrorCode, SplError } from "../base/errors.ts";
 import type { Hosting } from "./hosting.ts";
+import { alone } from "./lease.ts";
 import { Notices } from "./notices.ts";
 import { type HostedInstance, PHASES, type Phase } from "./registry.ts";
 import type { Handles, Step } from "./types.ts";
@@ -19,9 +19,13 @@ export class Provisioner {
   readonly notices = new Notices();
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(readonly hosting: Hosting) {}
+  /** @param ready hears of each instance that has come to be */
+  constructor(
+    readonly hosting: Hosting,
+    readonly ready: (id: string) => void,
+  ) {}
 
-  /** Goes on with an instance in the background, unless that is going on already. */
+  /** Goes on with an instance in the background, unless that is going on already, here or in another process. */
   start(id: string): Promise<void> {
     const running = this.#running.get(id);
     if (running) return running;
@@ -40,15 +44,18 @@ export class Provisioner {
   }
 
   async #run(id: string): Promise<void> {
-    const instance = await this.hosting.registry.instance(id);
-    if (instance?.state === "provisioning") await this.#provision(instance);
-    const now = await this.hosting.registry.instance(id);
-    if (now?.state === "failing") await this.#clear(now);
-    this.notices.announce(id);
+    const ran = await alone(this.hosting, id, async (lost) => {
+      const instance = await this.hosting.registry.instance(id);
+      if (instance?.state === "provisioning") await this.#provision(instance, lost);
+      const now = await this.hosting.registry.instance(id);
+      if (now?.state === "failing") await this.#clear(now);
+    });
+    if (ran) this.notices.announce(id);
   }
 
-  async #provision(instance: HostedInstance): Promise<void> {
+  async #provision(instance: HostedInstance, lost: AbortSignal): Promise<void> {
     const { registry, ports } = this.hosting;
+    const left = AbortSignal.any([ports.stopping, lost]);
     const journal = await registry.phases(instance.id);
     const done = new Set(journal.filter((row) => row.ended_at !== null).map((row) => row.phase));
     let { handles } = instance;
@@ -56,7 +63,7 @@ export class Provisioner {
       if (done.has(phase)) continue;
       await registry.beginPhase(instance.id, phase, ports.clock());
       this.notices.announce(instance.id);
-      const signal = AbortSignal.any([ports.deadline(this.#deadline(phase)), ports.stopping]);
+      const signal = AbortSignal.any([ports.deadline(this.#deadline(phase)), left]);
       const step: Step = {
         machine: instance,
         handles,
@@ -70,9 +77,9 @@ export class Provisioner {
       try {
         await this.#phase(phase, step, () => handles);
       } catch (thrown) {
-        if (ports.stopping.aborted) return;
+        if (left.aborted) return;
         const error = told(thrown, signal, phase);
-        if (error.code === "internal")
+        if (error.cause !== undefined)
           ports.log("provision-error", { instance: instance.id, error: String(error.cause) });
         const { code, message, hint = null } = error;
         ports.log("provision-failed", { instance: instance.id, phase, code });
@@ -81,6 +88,7 @@ export class Provisioner {
       }
       if (phase !== "ready") await registry.endPhase(instance.id, phase, ports.clock());
     }
+    this.ready(instance.id);
     ports.log("provisioned", { instance: instance.id, label: instance.label });
   }
 
@@ -148,13 +156,25 @@ export class Provisioner {
   }
 }
 
-/** What went wrong, as its owner is told. */
+/** What owners are told as it is; the rest speaks of files on this machine. */
+const FOR_OWNERS: readonly ErrorCode[] = [
+  "hosting_unavailable",
+  "boot_timeout",
+  "bootstrap_rejected",
+  "conflict",
+  "rate_limited",
+];
+
+/** What went wrong, as its owner is told; what only who runs the service may know is its cause. */
 function told(thrown: unknown, signal: AbortSignal, phase: Phase): SplError {
-  if (thrown instanceof SplError) return thrown;
+  if (thrown instanceof SplError && FOR_OWNERS.includes(thrown.code)) return thrown;
   if (signal.aborted) {
     return new SplError("boot_timeout", `the instance was not ready in time (${phase})`, {
       hint: "try again; nothing was left behind",
     });
   }
-  return toSplError(thrown);
+  const hint = "tell who runs this service, and try again";
+  return thrown instanceof SplError && thrown.code === "disk_full"
+    ? new SplError("disk_full", "this service has no space left", { hint, cause: thrown })
+    : new SplError("internal", "internal error", { hint, cause: thrown });
 }

@@ -75,16 +75,17 @@ export class Registry {
 
   /**
    * Takes a label for a new instance, in one transaction: of two at once one gets it.
+   * @param link hash of its first one-shot link
    * @param most instances that the owner may have, and that there may be, at one time
    * @throws SplError label_taken, limit_reached; forbidden for an invitation that was used meanwhile
    */
   async reserve(
-    wanted: Machine & { owner: string },
+    wanted: Machine & { owner: string; link: string },
     most: { owner: number; all: number },
     invitation: string | null,
     now: number,
   ): Promise<void> {
-    const { id, label, url, owner, plan } = wanted;
+    const { id, label, url, owner, plan, link } = wanted;
     const held = "state NOT IN ('failed', 'left', 'deleted')";
     const queries: Query[] = [
       {
@@ -96,9 +97,14 @@ export class Registry {
         params: [label, id, owner, most.owner, most.all, invitation, now],
       },
       {
-        sql: `INSERT INTO instances (id, label, url, owner, plan, state, created_at)
-          SELECT ?1, ?2, ?3, ?4, ?5, 'provisioning', ?6 WHERE EXISTS (SELECT 1 FROM labels WHERE label = ?2 AND instance = ?1)`,
+        sql: `INSERT INTO instances (id, label, url, owner, plan, state, links, created_at)
+          SELECT ?1, ?2, ?3, ?4, ?5, 'provisioning', 1, ?6 WHERE EXISTS (SELECT 1 FROM labels WHERE label = ?2 AND instance = ?1)`,
         params: [id, label, url, owner, JSON.stringify(plan), now],
+      },
+      {
+        sql: `INSERT INTO links (hash, instance, created_at)
+          SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM instances WHERE id = ?2)`,
+        params: [link, id, now],
       },
       {
         sql: `INSERT INTO owners (owner, created_at) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM instances WHERE id = ?3)
@@ -238,14 +244,30 @@ export class Registry {
     );
   }
 
+  /** Takes or prolongs the lease on an instance; false while somebody else has it. */
+  async takeLease(instance: string, holder: string, until: number, now: number): Promise<boolean> {
+    const sql = `INSERT INTO leases (instance, holder, until) VALUES (?1, ?2, ?3)
+       ON CONFLICT DO UPDATE SET holder = ?2, until = ?3 WHERE holder = ?2 OR until <= ?4`;
+    return (await this.db.run(sql, instance, holder, until, now)) === 1;
+  }
+
+  async releaseLease(instance: string, holder: string): Promise<void> {
+    await this.db.run("DELETE FROM leases WHERE instance = ? AND holder = ?", instance, holder);
+  }
+
+  /** For a process that knows that it is the only one. */
+  async releaseAllLeases(): Promise<void> {
+    await this.db.run("DELETE FROM leases");
+  }
+
   async putTaken(id: string, bundleSha256: string): Promise<void> {
     await this.db.run("UPDATE instances SET taken = ? WHERE id = ?", bundleSha256, id);
   }
 
   /** From here on there is no way back. @param did of the identity that leaves, as its bundle says */
-  async beginRemoving(id: string, to: keyof typeof REMOVING, did: string | null): Promise<void> {
+  async beginRemoving(id: string, to: keyof typeof REMOVING, did: string | null): Promise<boolean> {
     const sql = "UPDATE instances SET state = ?, did = coalesce(?, did) WHERE id = ? AND state = 'ending'";
-    await this.db.run(sql, REMOVING[to], did, id);
+    return (await this.db.run(sql, REMOVING[to], did, id)) === 1;
   }
 
   /** Its machine is gone. The label stays its own. */

@@ -12,7 +12,8 @@ export class HostingService {
   readonly awake: Awake;
 
   constructor(readonly hosting: Hosting) {
-    this.provisioner = new Provisioner(hosting);
+    // Nobody may ever call it, and it is to sleep all the same.
+    this.provisioner = new Provisioner(hosting, (id) => this.awake.found(id));
     const { clock, log } = hosting.ports;
     const machines = {
       wake: (id: string) => this.#wake(id),

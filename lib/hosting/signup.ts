@@ -30,13 +30,14 @@ export async function reserve(
   const label = checkLabel(wish.label);
   const plan = planOf(settings.plans, wish.plan);
   const invitation = invited(hosting, wish.invitation);
-  const machine = { id: newId(hosting), label, url: instanceUrl(settings, label), plan };
+  const id = newId(hosting);
+  const link = secretHash(linkSecret(hosting.key, id, 1));
+  const machine = { id, label, url: instanceUrl(settings, label), plan, link };
   const whose = owner ?? newId(hosting);
   const most = { owner: settings.mostPerOwner, all: settings.most };
   await registry.reserve({ ...machine, owner: whose }, most, invitation, ports.clock());
-  await addLink(hosting, machine.id);
-  ports.log("reserved", { instance: machine.id, label });
-  return { id: machine.id, owner: whose };
+  ports.log("reserved", { instance: id, label });
+  return { id, owner: whose };
 }
 
 function planOf(plans: readonly Plan[], name: string | undefined): Plan {

@@ -25,7 +25,7 @@ const judgedPart = message.subarray(JUDGED_BY, SIGNER);
 const signerPart = message.subarray(SIGNER);
 
 /** The 32-byte fingerprint of one envelope; its layout is in `DIGEST.md`. */
-function fingerprint({ id, sig, judged_by, signer }: DigestedEntry): Uint8Array {
+export function fingerprint({ id, sig, judged_by, signer }: DigestedEntry): Uint8Array {
   const { read, written } = encoder.encodeInto(signer, signerPart);
   if (id.length !== 64 || sig.length !== 64 || read !== signer.length) {
     throw new SplError(

@@ -1,5 +1,6 @@
 import type { Database, Statement } from "bun:sqlite";
 import { fromHex, toHex } from "../base/bytes.ts";
+import type { DigestedEntry } from "../record/digest.ts";
 import type { Entry, EntryHead, OrderKey } from "../record/types.ts";
 import { damaged, storeError } from "./connection.ts";
 import type {
@@ -266,6 +267,24 @@ export class SqliteReader implements Reader {
   selectedIds(selection: Selection, from: Uint8Array, to: Uint8Array | null): AsyncIterable<Uint8Array[]> {
     const { sql, params } = idRange(selection, from, to);
     return this.#batches(`SELECT r.id ${sql} ORDER BY r.id`, params, (row: { id: Uint8Array }) => row.id);
+  }
+
+  selectedEnvelopes(
+    selection: Selection,
+    from: Uint8Array,
+    to: Uint8Array | null,
+  ): AsyncIterable<DigestedEntry[]> {
+    const { sql, params } = idRange(selection, from, to);
+    return this.#batches(
+      `SELECT r.id, r.judged_by, r.signer, r.sig ${sql} ORDER BY r.id`,
+      params,
+      (row: Pick<HeadColumns, "id" | "judged_by" | "signer" | "sig">): DigestedEntry => ({
+        id: toHex(row.id),
+        judged_by: row.judged_by && toHex(row.judged_by),
+        signer: this.#signer(row.signer),
+        sig: row.sig,
+      }),
+    );
   }
 
   async countSelected(selection: Selection, from: Uint8Array, to: Uint8Array | null): Promise<number> {

@@ -1,3 +1,4 @@
+import type { DigestedEntry } from "../record/digest.ts";
 import type { Entry, EntryHead, OrderKey } from "../record/types.ts";
 
 /**
@@ -212,6 +213,12 @@ export interface Reader {
   ): AsyncIterable<SequencedEntry[]>;
   /** Ids (32 bytes each) of the selected threads' records from `from` to before `to` (null: the end), ascending. */
   selectedIds(selection: Selection, from: Uint8Array, to: Uint8Array | null): AsyncIterable<Uint8Array[]>;
+  /** Of the same records, in the same order, who vouches for them. */
+  selectedEnvelopes(
+    selection: Selection,
+    from: Uint8Array,
+    to: Uint8Array | null,
+  ): AsyncIterable<DigestedEntry[]>;
   countSelected(selection: Selection, from: Uint8Array, to: Uint8Array | null): Promise<number>;
   lastSeq(): Promise<number>;
   /** Id of the last record that was taken in up to this sequence number; null where there is none. */

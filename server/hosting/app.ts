@@ -4,6 +4,7 @@ import { ownerOf } from "../../lib/hosting/owners.ts";
 import type { HostingService } from "../../lib/hosting/service.ts";
 import { makeMatcher } from "../match.ts";
 import { problemResponse } from "../stages/problem.ts";
+import { sourceOf } from "./client.ts";
 import { type Place, proxied } from "./proxied.ts";
 import type { HostingCall, Visitor } from "./route.ts";
 import { HOSTING_ROUTES } from "./routes/index.ts";
@@ -25,7 +26,7 @@ export function makeHostingApp(service: HostingService): HostingApp {
     const operator = visitor.client === null;
     if (route.operator && !operator) throw new SplError("not_found", `there is nothing at ${url.pathname}`);
     const client = visitor.client ?? "operator";
-    if (route.pace && !operator) await step(service, route, client);
+    if (route.pace && !operator) await step(service, route, sourceOf(client));
     const owner = await ownerOf(service.hosting, sessionIn(request, settings.base));
     if (!operator) checkOrigin(request, settings.base, owner !== null);
     const { stopping, patience } = visitor;
@@ -60,6 +61,7 @@ export function makeHostingApp(service: HostingService): HostingApp {
     } catch (error) {
       response = problemResponse(error, ports.log);
       response.headers.set("cache-control", "no-store");
+      response.headers.set("x-content-type-options", "nosniff");
       if (toSplError(error).code === "hosting_unavailable") response.headers.set("retry-after", "5");
     }
     if (response.status >= 500) {
@@ -111,13 +113,13 @@ function checkOrigin(request: Request, base: string, signedIn: boolean): void {
 async function step(
   service: HostingService,
   route: (typeof HOSTING_ROUTES)[number],
-  client: string,
+  source: string,
 ): Promise<void> {
   const { registry, ports } = service.hosting;
   const { most, windowMs } = route.pace!;
   const window = Math.floor(ports.clock() / windowMs);
   const kind = `${route.method} ${route.path}`;
-  const n = await registry.countCall(client, kind, window);
+  const n = await registry.countCall(source, kind, window);
   if (n === 1) await registry.forgetCalls(kind, window);
   if (n <= most) return;
   const retry_after = Math.ceil(((window + 1) * windowMs - ports.clock()) / 1000);

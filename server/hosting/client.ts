@@ -19,6 +19,14 @@ export function clientAddress(remote: string, forwarded: string | null, trusted:
   return client;
 }
 
+/** Whose calls count together: an IPv4 address, the /64 of an IPv6 one, which one customer has. */
+export function sourceOf(client: string): string {
+  if (!ipaddr.isValid(client)) return client;
+  const plain = ipaddr.process(client);
+  if (plain.kind() === "ipv4") return plain.toString();
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${plain}/64`)}/64`;
+}
+
 function isIn(address: string, networks: Networks): boolean {
   const plain = ipaddr.process(address);
   return networks.some(

@@ -1,4 +1,4 @@
-import { PROBLEM_TYPE } from "../../lib/api/media.ts";
+import { PROBLEM_TYPE, STATEMENT_HEADER } from "../../lib/api/media.ts";
 import { toProblem } from "../../lib/api/problem.ts";
 import { toBase64Url, utf8 } from "../../lib/base/bytes.ts";
 import { SplError } from "../../lib/base/errors.ts";
@@ -20,6 +20,8 @@ export interface Place {
 
 /** What an instance answers below a name that it shares with others: its API, and no page. */
 const API = /^\/(?:v1|federation|directory|\.well-known)\/|^\/(?:health|openapi\.json|metrics)$/;
+/** What browsers show as a page, or as a part of one. */
+const PAGE = /html|xml|svg/i;
 /** A page that came through all the same may do nothing (CSP level 3). */
 const HARMLESS = "default-src 'none'; sandbox; frame-ancestors 'none'";
 
@@ -43,40 +45,49 @@ export async function proxied(
   if (instance.state === "left") return movedAway(service, instance);
   if (instance.state === "deleted")
     throw new SplError("moved", `the instance ${label} was deleted by its owner`);
-  if (instance.state !== "ready") {
-    throw new SplError("hosting_unavailable", `the instance ${label} is ${instance.state}`, {
-      hint: "try again in a moment",
-    });
-  }
+  requireReady(instance, label);
   if (shared && !API.test(path)) {
     throw new SplError("not_found", "the pages of an instance are not served below this name", {
-      hint: "use the API, or spl on the command line",
+      hint: "use the API, or the command line",
     });
   }
   visitor.patience?.();
+  const safe = request.method === "GET" || request.method === "HEAD";
   const attempt = () =>
-    service.awake.serve(instance.id, (address) =>
-      forward(request, {
+    service.awake.serve(instance.id, async (address) => {
+      // Counted by now: what its end waits for, or what comes too late for it.
+      if (!safe) requireReady(await registry.instance(instance.id), label);
+      return forward(request, {
         address,
         ...(shared && { path }),
         client: visitor.client!,
         publicUrl: instance.url,
         stripCookies: shared,
         fetch: ports.fetch,
-      }),
-    );
+      });
+    });
   const response = await attempt().catch((error) => {
     // One that died and was started again is elsewhere; what changes nothing may be asked twice.
-    const again = (request.method === "GET" || request.method === "HEAD") && !request.signal.aborted;
+    const again = safe && !request.signal.aborted;
     if (again && error instanceof SplError && error.code === "hosting_unavailable") return attempt();
     throw error;
   });
   if (shared) {
     response.headers.set("content-security-policy", HARMLESS);
+    response.headers.set("x-content-type-options", "nosniff");
+    if (PAGE.test(response.headers.get("content-type") ?? ""))
+      response.headers.set("content-type", "text/plain");
     response.headers.delete("clear-site-data");
     response.headers.delete("service-worker-allowed");
   }
   return response;
+}
+
+function requireReady(instance: HostedInstance | null, label: string): void {
+  if (instance?.state === "ready") return;
+  throw new SplError("hosting_unavailable", `the instance ${label} is ${instance?.state ?? "gone"}`, {
+    hint: "try again in a moment",
+  });
 }
 
 /**
@@ -97,6 +108,6 @@ async function movedAway(service: HostingService, { label, did }: HostedInstance
   );
   const body = { ...toProblem(error), ...(statement && { statement }) };
   const headers = new Headers({ "content-type": PROBLEM_TYPE, "cache-control": "no-store" });
-  if (statement) headers.set("syncropel-statement", toBase64Url(utf8(JSON.stringify(statement))));
+  if (statement) headers.set(STATEMENT_HEADER, toBase64Url(utf8(JSON.stringify(statement))));
   return new Response(JSON.stringify(body), { status: 410, headers });
 }

@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delayed } from "node:timers/promises";
 import { writeFileAtomic } from "../../lib/base/atomic_file.ts";
 import { systemClock } from "../../lib/base/clock.ts";
 import { fileError, SplError } from "../../lib/base/errors.ts";
@@ -9,6 +10,8 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { selfCommand } from "../../lib/base/runtime.ts";
 import type { AddressPolicy } from "../../lib/federation/addresses.ts";
 import { migrate } from "../../lib/hosting/database.ts";
+import { flyDriver } from "../../lib/hosting/fly/driver.ts";
+import type { FlyOptions } from "../../lib/hosting/fly/options.ts";
 import type { HostingPorts, HostingSettings } from "../../lib/hosting/hosting.ts";
 import { Registry } from "../../lib/hosting/registry.ts";
 import { HostingService } from "../../lib/hosting/service.ts";
@@ -47,7 +50,7 @@ export interface HostServeOptions {
 
 export type DriverChoice =
   | { name: "process"; allowNetworks: readonly string[] }
-  | { name: "fly"; make: (ports: Pick<HostingPorts, "fetch" | "random" | "log">) => Driver };
+  | { name: "fly"; options: FlyOptions };
 
 export interface RunningHost {
   url: string;
@@ -81,7 +84,7 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
       });
     }
     undo.defer(() => lock.release());
-    const log = openLog(join(paths.logs, "host.log"), systemClock, options.echo);
+    const log = openLog(join(paths.logs, "host.log"), systemClock, { echo: options.echo });
     const key = hostKey(paths);
     const ready = Promise.withResolvers<HostingApp>();
     const stopping = new AbortController();
@@ -98,6 +101,9 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
     const db = new SqliteDatabase(join(paths.home, "host.db"));
     undo.defer(() => db.close());
     await migrate(db);
+    const registry = new Registry(db);
+    // Whoever holds one was killed: the home is ours alone.
+    await registry.releaseAllLeases();
     const tasks = new Set<Promise<void>>();
     undo.defer(() => Promise.allSettled(tasks).then(() => undefined));
     const ports: HostingPorts = {
@@ -114,7 +120,7 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
     };
     const driver = makeDriver(options.driver, paths, base, ports, undo);
     const settings = { ...options.settings, base };
-    const service = new HostingService({ registry: new Registry(db), driver, settings, ports, key });
+    const service = new HostingService({ registry, driver, settings, ports, key });
     await service.resume();
     const app = makeHostingApp(service);
     ready.resolve(app);
@@ -170,7 +176,7 @@ function makeDriver(
   ports: HostingPorts,
   undo: AsyncDisposableStack,
 ): Driver {
-  if (choice.name === "fly") return choice.make(ports);
+  if (choice.name === "fly") return flyDriver(choice.options, { ...ports, delay });
   const driver = new ProcessDriver({
     folder: join(paths.home, "instances"),
     command: selfCommand(),
@@ -180,6 +186,11 @@ function makeDriver(
   });
   undo.defer(() => driver.stop());
   return driver;
+}
+
+/** Rejects when the signal aborts. */
+function delay(ms: number, signal: AbortSignal): Promise<void> {
+  return delayed(ms, undefined, { signal });
 }
 
 function sweep(service: HostingService, idleMs: number | null): ReturnType<typeof setInterval> | undefined {

@@ -19,6 +19,7 @@ h3 { margin: 1.5rem 0 0.5rem; font-size: 1rem; line-height: 1.25; }
 #secret { letter-spacing: normal; text-transform: none; font-size: 1rem; }
 section, form { margin: 1rem 0; overflow-wrap: anywhere; }
 progress { width: 100%; height: 0.75rem; accent-color: var(--act); }
+#elsewhere { margin-top: 0.75rem; }
 .bad { color: var(--wrong); }
 .warning { padding: 0.75rem; border: 1px solid var(--wrong); border-radius: 0.5rem; color: var(--wrong); }
 ul, ol { margin: 0 0 1rem; padding: 0; list-style: none; }
@@ -41,14 +42,14 @@ details p { margin: 0; }
   main: `<h1>Verify a bundle</h1>
 <p>What <code>spl export</code> wrote is checked here, from its first byte to its last. It stays in this browser: nothing is uploaded.</p>
 <noscript><p>This page needs JavaScript. In a terminal, use <code>spl verify FILE</code>.</p></noscript>
-<section id="work" hidden aria-labelledby="work-title">
-<h2 id="work-title">Reading</h2>
+<p id="status" class="status" role="status" aria-live="polite"></p>
+<section id="work" hidden aria-label="Progress">
 <progress id="bar" max="1" value="0" aria-label="Bytes read"></progress>
 <p id="amount" class="quiet"></p>
 <button id="cancel" type="button" class="plain">Cancel</button>
 </section>
 <form id="unlock" hidden>
-<h2>🔒 The bundle is encrypted</h2>
+<h2>The bundle is encrypted</h2>
 <label for="secret">Passphrase, or the line <code>AGE-SECRET-KEY-…</code> of the key file</label>
 <input id="secret" type="password" required autocomplete="off" spellcheck="false" aria-describedby="status elsewhere">
 <button type="submit">Decrypt it here</button>
@@ -60,7 +61,6 @@ details p { margin: 0; }
 <p id="advice" class="quiet"></p>
 <p id="warning" class="warning" hidden>This file holds the private key in the clear: whoever has it can act as this instance. Keep it like a password.</p>
 </section>
-<p id="status" class="status" role="status" aria-live="polite"></p>
 <div id="drop" class="drop" hidden>
 <p>Drop a file here: <code>.tar.zst</code>, <code>.tar.gz</code>, <code>.tar</code>, or any of them with <code>.age</code></p>
 <button id="choose" type="button">Choose a file</button>
@@ -72,7 +72,7 @@ details p { margin: 0; }
 <ul id="checked"></ul>
 </div>
 <div id="said">
-<h3>The manifest says</h3>
+<h3>What is in it</h3>
 <dl id="facts"></dl>
 </div>
 <div id="held">

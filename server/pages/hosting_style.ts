@@ -1,12 +1,15 @@
 /** What the pages of a hosting service need beside the style of every page. */
 export const HOSTING_STYLE = `
-main { max-width: 36rem; }
+html { overflow-x: clip; }
+main { max-width: 36rem; min-width: 0; overflow-wrap: anywhere; }
+body { grid-template-columns: minmax(0, 36rem); justify-content: center; }
 h2 { margin-top: 1.5rem; }
 h3 { margin: 0 0 0.25rem; font-size: 1rem; }
 .bad { color: var(--wrong); }
 .tight { margin: 0.25rem 0; }
 .joined {
-  display: flex; align-items: center; flex-wrap: wrap; gap: 0.25rem; padding: 0 0.75rem; min-height: 3rem;
+  min-width: 0;
+  display: flex; align-items: center; flex-wrap: wrap; gap: 0 0.25rem; padding: 0 0.75rem; min-height: 3rem;
   border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--back);
 }
 .joined:focus-within { outline: 3px solid var(--act); outline-offset: 2px; }
@@ -18,7 +21,7 @@ h3 { margin: 0 0 0.25rem; font-size: 1rem; }
 .status.good { color: var(--good); }
 main > input { text-transform: none; letter-spacing: 0; }
 form > input { text-transform: none; letter-spacing: 0; font-size: 1.125rem; }
-fieldset { margin: 1rem 0; padding: 0; border: 0; }
+fieldset { min-width: 0; margin: 1rem 0; padding: 0; border: 0; }
 legend { margin-bottom: 0.25rem; padding: 0; font-weight: 600; }
 .choice {
   display: flex; align-items: center; gap: 0.75rem; min-height: 3rem; margin-bottom: 0.5rem; padding: 0.5rem 0.75rem;
@@ -44,6 +47,11 @@ legend { margin-bottom: 0.25rem; padding: 0; font-weight: 600; }
 }
 .copyable code { flex: 1; align-self: center; min-width: 0; overflow-wrap: anywhere; }
 .copyable button { flex: none; width: auto; min-width: 5.5rem; min-height: 2.75rem; margin: 0; padding: 0 0.75rem; }
+@media (max-width: 30rem) {
+  .copyable > div { flex-direction: column; }
+  .copyable button { width: 100%; }
+  .copyable code { align-self: start; padding: 0.25rem; }
+}
 .card { margin-bottom: 1rem; padding: 1rem; border: 1px solid var(--line); border-radius: 0.5rem; }
 .card h2 { margin-top: 0; overflow-wrap: anywhere; }
 .actions { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 0.5rem; margin-bottom: 0.75rem; }
@@ -53,6 +61,9 @@ a.button {
   display: grid; place-items: center; min-height: 3rem; border-radius: 0.5rem; font-weight: 600; text-align: center; text-decoration: none;
 }
 a.button.plain { border: 1px solid var(--line); color: var(--text); }
+button + p, form + section, main > p.quiet:last-child { margin-top: 0.75rem; }
+.phases .quiet { white-space: nowrap; }
+main > dialog:last-child { margin: auto; }
 dialog {
   width: min(32rem, calc(100vw - 2rem)); padding: 1.5rem; border: 1px solid var(--line); border-radius: 0.75rem;
   background: var(--card); color: var(--text);

@@ -2,16 +2,13 @@ import { z } from "zod";
 import { JSON_TYPE, NDJSON_TYPE } from "../../lib/api/media.ts";
 import { Actor, ActorDetail, ActorImportSummary, Emitted, NewActor, pageOf } from "../../lib/api/schemas.ts";
 import { SplError } from "../../lib/base/errors.ts";
-import { MAX_ACTOR_LINE } from "../../lib/bundle/actor_file.ts";
 import { RESERVED_THREADS } from "../../lib/folds/reserved.ts";
 import { exportActor } from "../../lib/instance/actor_export.ts";
-import { importActor } from "../../lib/instance/actor_import.ts";
 import { listActors, registerActor, showActor } from "../../lib/instance/actors.ts";
 import { isDid } from "../../lib/record/shape.ts";
 import { json, listing, ndjsonBegun } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 import { bodyChunks, readJson } from "../stages/body.ts";
-import { splitLines } from "../stages/lines.ts";
 import { flag, limitOf } from "../stages/query.ts";
 
 const MAX_BODY = 16 * 1024;
@@ -69,7 +66,7 @@ export const actorRoutes: Route[] = [
       const { ctx, query, grant } = call;
       requireDid("by", query.by);
       grant.requireWrite(RESERVED_THREADS.actors, query.by);
-      const summary = await importActor(ctx.instance, splitLines(bodyChunks(call), MAX_ACTOR_LINE), {
+      const summary = await ctx.jobs.importActor(bodyChunks(call), {
         dryRun: query.dry_run,
         merge: query.merge,
         trustDiscount: query.trust_discount,

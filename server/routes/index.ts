@@ -10,6 +10,7 @@ import { federationRoutes } from "./federation.ts";
 import { feedRoutes } from "./feed.ts";
 import { identityRoutes } from "./identity.ts";
 import { instanceRoutes } from "./instance.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { peerRoutes } from "./peers.ts";
 import { recordRoutes } from "./records.ts";
 import { rollbackRoutes } from "./rollback.ts";
@@ -23,6 +24,7 @@ import { wellKnownRoutes } from "./well_known.ts";
 /** Everything this instance answers. `openapi.ts` documents exactly these. */
 export const ROUTES: readonly Route[] = [
   ...instanceRoutes,
+  ...metricsRoutes,
   ...eventRoutes,
   ...recordRoutes,
   ...feedRoutes,

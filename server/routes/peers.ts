@@ -4,9 +4,9 @@ import { utf8 } from "../../lib/base/bytes.ts";
 import { type Link, linkOf } from "../../lib/federation/apply.ts";
 import { type CursorOf, MAX_CURSOR, readCursor, writeCursor } from "../../lib/federation/cursor.ts";
 import { PAGE_RECORDS, type Page, pageOfIds, pageSince } from "../../lib/federation/feed.ts";
-import { MAX_MESSAGE_BYTES, stepReconciliation } from "../../lib/federation/reconcile.ts";
+import { digestOf, MAX_MESSAGE_BYTES, SUBJECTS, stepReconciliation } from "../../lib/federation/reconcile.ts";
 import { selectionHash } from "../../lib/federation/shared.ts";
-import { CURSOR } from "../../lib/federation/sync.ts";
+import { CURSOR, DIGEST } from "../../lib/federation/sync.ts";
 import type { Pair } from "../../lib/folds/pairs.ts";
 import { parseJson } from "../../lib/record/json.ts";
 import { isRecordId, isThread } from "../../lib/record/shape.ts";
@@ -64,7 +64,7 @@ export const peerRoutes: Route[] = [
     path: "/federation/v1/reconcile",
     summary: "For a paired instance: an answer to its reconciliation message (negentropy, version 1)",
     scope: null,
-    query: z.strictObject({ thread }),
+    query: z.strictObject({ thread, of: z.enum(SUBJECTS).default("records").describe("what is compared") }),
     bodies: { [MESSAGE_TYPE]: { limit: MAX_MESSAGE_BYTES, shape: null } },
     answers: { 200: { [MESSAGE_TYPE]: null } },
     async handle(call) {
@@ -72,13 +72,16 @@ export const peerRoutes: Route[] = [
       return served(call, pair, call.query.thread, async (reader, link) => {
         // Before the answer: what comes in meanwhile must not fall between it and the feed.
         const cursor = await writeCursor(reader, cursorOf(link, pair), await reader.lastSeq());
+        const digest = (await digestOf(reader, link.shared)).hex();
         const { message } = await stepReconciliation(
           reader,
           link.shared,
           body ?? new Uint8Array(),
           "responder",
+          call.query.of,
         );
-        return new Response(message, { headers: { "content-type": MESSAGE_TYPE, [CURSOR]: cursor } });
+        const headers = { "content-type": MESSAGE_TYPE, [CURSOR]: cursor, [DIGEST]: digest };
+        return new Response(message, { headers });
       });
     },
   }),

@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Box } from "../kit/box.ts";
 import { splBinary } from "../kit/spl.ts";
 import { delivering, syncing } from "./federation.ts";
-import { proxied } from "./hosting.ts";
+import { hosting, proxied } from "./hosting.ts";
 
 export interface Run {
   /** Milliseconds from start to end. */
@@ -177,6 +177,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   syncing: () => syncing(fillBox),
   delivering,
   proxy: () => proxied(run, compare),
+  hosting: () => hosting(median),
 };
 const names = process.argv.slice(2);
 for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {

@@ -1,7 +1,9 @@
 import { readFileSync, statSync } from "node:fs";
+import type { MintedToken } from "../../lib/api/wire.ts";
 import { Box } from "../kit/box.ts";
 import { Front } from "../kit/front.ts";
 import { BOOTSTRAP, boxAt, Hosted } from "../kit/hosted.ts";
+import { HostingProcess } from "../kit/hosting.ts";
 import { splBinary } from "../kit/spl.ts";
 import type { Run } from "./bench.ts";
 
@@ -10,7 +12,7 @@ import type { Run } from "./bench.ts";
 /** Bodies of random text, which no compression makes small: a bundle of about 1 GiB. */
 const RECORDS = 16_000;
 const BODY_BYTES = 65_000;
-const ROUNDS = 5;
+const ROUNDS = 3;
 
 /**
  * A bundle of 1 GiB on its way into an instance, which verifies all of it and keeps nothing: through the proxy, and
@@ -35,9 +37,8 @@ export async function proxied(
   await using through = boxAt(front.url);
   await through.ok("token", "save", BOOTSTRAP);
   await using direct = boxAt(instance.url);
-  direct.home.env.SPL_TOKEN = (
-    JSON.parse(await through.ok("token", "create", "-o", "json")) as { token: string }
-  ).token;
+  const minted = await through.json<MintedToken>("token", "create", "--bootstrap");
+  await direct.ok("token", "save", minted.token);
   const upload = [splBinary(), "import", "--dry-run", bundle];
   await compare(
     `upload of ${(statSync(bundle).size / 2 ** 30).toFixed(2)} GiB, spl import --dry-run through the proxy against directly`,
@@ -55,4 +56,43 @@ function* largeRecords(): Generator<object> {
     const text = crypto.getRandomValues(new Uint8Array(BODY_BYTES)).toBase64();
     yield { thread: `th_${i % 40}`, actor: "did:sync:user:alice", act: "DO", body: { text } };
   }
+}
+
+const WAKES = 15;
+const SLEEPERS = 200;
+
+/** From the wish to an instance that is ready, from sleep to the first byte, and what many that sleep cost. */
+export async function hosting(median: (values: number[]) => number): Promise<void> {
+  const many = `${SLEEPERS + 1}`;
+  const flags = ["--max-per-owner", many, "--max-instances", many, "--trusted-proxy", "127.0.0.0/8"];
+  await using service = await HostingProcess.start(...flags);
+  const before = service.processes().length;
+  const operator = (path: string) =>
+    fetch(`http://localhost/v1/host/instances/${path}`, { method: "POST", unix: service.socket });
+  const ready: number[] = [];
+  const wakes: number[] = [];
+  for (let i = 0; i < SLEEPERS; i++) {
+    // Each visitor from another address: one alone may not begin so many.
+    const visitor = service.visitor({ "x-forwarded-for": `10.0.${i >> 8}.${i & 255}` });
+    const label = `sleeper-${i}`;
+    const began = performance.now();
+    const { url } = await visitor.instance(label);
+    ready.push(performance.now() - began);
+    for (let round = i < WAKES ? 2 : 1; round > 0; round--) {
+      await operator(`${label}/sleep`);
+      if (round === 1) continue;
+      const asleep = performance.now();
+      await (await fetch(`${url}/health`)).arrayBuffer();
+      wakes.push(performance.now() - asleep);
+    }
+  }
+  console.log(
+    `from submit to ready: ${median(ready).toFixed(0)} ms, median of ${SLEEPERS} (wanted: under 1000)`,
+  );
+  console.log(
+    `from sleep to the first answer: ${median(wakes).toFixed(0)} ms, median of ${WAKES} (wanted: under 300)`,
+  );
+  console.log(
+    `${SLEEPERS} sleeping instances: ${service.processes().length - before} processes more than none (wanted: 0)`,
+  );
 }

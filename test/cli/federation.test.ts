@@ -122,12 +122,17 @@ test("a pair is paused, resumed, set and revoked, each by one record that travel
   await a.ok("federation", "pause", id);
   expect((await a.status()).records).toBe(before + 1);
   expect(await a.ok("federation", "resume", id.slice(0, 8))).toContain("is active");
+  expect(await a.ok("federation", "set-poll-interval", id, "6m")).toContain("is asked every 360 s");
   await a.ok("federation", "set-mode", id, "on-demand");
-  await a.ok("federation", "set-poll-interval", id, "5m");
+  const unheeded = await a.ok("federation", "set-poll-interval", id, "5m");
+  expect(unheeded).toContain(
+    `is on-demand: 300 s counts once spl federation set-mode ${id.slice(0, 12)} polling`,
+  );
+  expect(unheeded).not.toContain("is asked every");
   await a.ok("federation", "thread-allow", id, "th_notes", "th_plans");
   const set = { mode: "on-demand", interval_s: 300, threads: ["th_notes", "th_plans"], state: "active" };
   expect(await json<Pair>(a, "federation", "show", id)).toMatchObject(set);
-  expect((await a.status()).records).toBe(before + 5);
+  expect((await a.status()).records).toBe(before + 6);
   await a.ok("federation", "thread-allow", id, "--all");
   expect(await json<Pair>(a, "federation", "show", id)).toMatchObject({ ...set, threads: null });
 
@@ -148,7 +153,9 @@ test("a pair is paused, resumed, set and revoked, each by one record that travel
   expect(await a.ok("federation", "revoke", id, "--yes")).toContain("is revoked");
   expect(await pairs(a)).toEqual([]);
   const refused = await b.spl("sync");
-  expect(refused.stderr + refused.stdout).toContain("it is not paired with this instance");
+  for (const said of [refused.stderr, refused.stdout]) {
+    expect(said).toContain("it is not paired with this instance; spl federation pair URL asks it anew");
+  }
   // A revoked pair can be asked for anew.
   await b.ok("federation", "pair", a.url);
   expect(await pairs(a)).toMatchObject([{ state: "establishing", approval: "here" }]);
@@ -268,11 +275,17 @@ test.each([
   const moved = stack.use(await Machine.serving(config));
   await moved.ok("import", bundle);
 
-  await b.serve(config, { port });
-  if (!listed) {
+  if (listed) {
+    await b.serve(config, { port });
+  } else {
+    // By itself it would tell the peer within a second of its return.
+    const again = { port: moved.daemon.port };
+    await moved.stop();
+    await b.serve(config, { port });
     const lost = await b.spl("sync");
     expect(lost.status).toBe(3);
     expect((await pairs(b))[0]).toMatchObject({ url: a.url, state: "active" });
+    await moved.serve(config, again);
     await moved.ok("sync");
   }
   await b.ok("sync");

@@ -60,7 +60,7 @@ test("every example in the help is a command line that the program understands",
     for (const example of command.examples) {
       writeFileSync(log, "");
       const line = example.replaceAll("<record id>", "0".repeat(64)).replaceAll("…", "x");
-      Bun.spawnSync(["bash", "-c", shell + line], { env: { PATH: "" }, stdin: "ignore" });
+      Bun.spawnSync(["bash", "-c", shell + line], { cwd: home.path, env: { PATH: "" }, stdin: "ignore" });
       const [first, ...more] = readFileSync(log, "utf8").trimEnd().split("\n");
       const argv = first!.split("\0").slice(0, -1);
       expect({ example, more, words: argv.slice(0, words.length) }).toEqual({ example, more: [], words });

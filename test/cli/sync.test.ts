@@ -63,6 +63,22 @@ describe("two instances on one machine", () => {
       expect(problem).toMatch(/connection refused; spl federation refresh did:/);
   });
 
+  test("a thread that the peer does not share is no success", async () => {
+    await using a = await Box.joining();
+    await using b = await Box.joining();
+    await pairBoxes(a, b);
+    const { did } = await whoIs(b);
+    const text = await a.spl(["sync", "th_nowhere", "from", did]);
+    expect(text.status).toBe(1);
+    expect(text.stdout).toStartWith(`✗ ${did}: pulled 0 records`);
+    expect(text.stderr).toStartWith(`${did} shares no thread th_nowhere; there, spl consent grant --from`);
+    const json = await a.spl(["sync", "th_nowhere", "from", did, "-o", "json"]);
+    expect(json.status).toBe(1);
+    expect(JSON.parse(json.stdout)).toMatchObject([{ pulled: 0, failure: { code: "not_found" } }]);
+    // The pair itself is well.
+    expect(await a.json<object[]>("federation", "list")).toMatchObject([{ problem: null }]);
+  });
+
   test("refusals before anything is asked", async () => {
     await using a = await Box.joining();
     for (const args of [["th_x"], ["th_x", "of", "did:sync:x"], ["th_x", "from"]]) {
@@ -74,7 +90,13 @@ describe("two instances on one machine", () => {
     expect(unknown.status).toBe(1);
     expect(unknown.stderr).toBe("there is no pair did:sync:instance:nobody; spl federation list shows all\n");
     const none = await a.spl(["sync"]);
-    expect(none).toEqual({ status: 0, stdout: "", stderr: "no active pairs: nothing to pull\n" });
+    expect(none).toEqual({
+      status: 0,
+      stdout: "",
+      stderr: expect.stringMatching(
+        /^no active pairs: nothing to pull; spl federation pair URL asks for one, spl federation list shows all\n$/,
+      ),
+    });
     expect((await a.spl(["sync", "-o", "json"])).stdout).toBe("[]\n");
   });
 

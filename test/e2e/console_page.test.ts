@@ -282,9 +282,10 @@ test("what the token may not see says which scope it takes, and the rest works",
       for (const name of ["Devices", "Backups"]) {
         await page.getByRole("link", { name }).click();
         await heading(page, name);
-        const text = (await page.textContent("#view"))!;
-        expect(text).toContain("This takes the scope admin, which the token of this browser does not have");
-        expect(text).toContain(`--url ${url} --scopes admin`);
+        await page
+          .getByText("This takes the scope admin, which the token of this browser does not have")
+          .waitFor();
+        expect(await page.textContent("#view")).toContain(`--url ${url} --scopes admin`);
       }
       await page.getByRole("link", { name: "Pairs" }).click();
       await page.getByText("No pair yet.").waitFor();

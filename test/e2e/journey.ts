@@ -1,19 +1,28 @@
 /**
- * The main job, whole: `bun run journey`. Steps 1, 2, 5, 6 and 8 of the journey with the compiled binary, on two
- * homes and on real data, this repository's own history. It prints what a person would see, and fails unless both
- * sides end with equal digests and byte-identical bundles.
+ * The main job, whole: `bun run journey`. All steps of the journey with the compiled binary: a laptop with real data (this
+ * repository's own history), a hosting service on this machine, a phone. It prints what a person would see, and fails
+ * unless all sides end with equal digests and byte-identical bundles.
  */
-import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { historyLines } from "../kit/history.ts";
+import { HostingProcess, type Provision } from "../kit/hosting.ts";
 import { type RunResult, runCommand, ScratchHome, splBinary } from "../kit/spl.ts";
 
 const repository = join(import.meta.dir, "..", "..");
 
-/** One machine of the story. Both lie in one folder, as `~` of one person would. */
+/** One machine of the story, with a shell. */
 class Machine implements Disposable {
   readonly home = new ScratchHome();
+  /** What its shell has exported. */
+  readonly exported: Record<string, string> = {};
   constructor(readonly name: string) {}
+
+  /** `export NAME=value`, as it is typed. */
+  export(line: string): void {
+    console.log(`\n${this.name}$ ${line}`);
+    const [, name, value] = /^export (\w+)=(\S+)$/.exec(line)!;
+    this.exported[name!] = value!;
+  }
 
   /** Types a line at this machine's shell, with `spl` on its path, and shows what comes of it. */
   async type(line: string): Promise<string> {
@@ -27,7 +36,7 @@ class Machine implements Disposable {
   run(line: string): Promise<RunResult> {
     return runCommand(["bash", "-o", "pipefail", "-c", line], {
       cwd: this.home.path,
-      env: { ...this.home.env, PATH: `${join(splBinary(), "..")}:${this.home.env.PATH}` },
+      env: { ...this.home.env, ...this.exported, PATH: `${join(splBinary(), "..")}:${this.home.env.PATH}` },
     });
   }
 
@@ -50,7 +59,18 @@ function proves(what: string, a: unknown, b: unknown): void {
   console.log(`✓ ${what} are equal: ${String(a)}`);
 }
 
-async function journey(laptop: Machine, hosted: Machine): Promise<void> {
+/** What `/start` does in a browser, with the phases as they come in. */
+async function provision(hosting: HostingProcess, label: string): Promise<Provision> {
+  const visitor = hosting.visitor();
+  const { id } = await visitor.begin(label);
+  const last = (await visitor.settled(id)).at(-1)!;
+  for (const { phase, state, took_ms } of last.phases)
+    console.log(`  ${phase.padEnd(10)} ${state} ${took_ms} ms`);
+  if (last.state !== "ready") throw new Error(`the instance is ${last.state}: ${last.failure?.message}`);
+  return last;
+}
+
+async function journey(laptop: Machine, phone: Machine, hosting: HostingProcess): Promise<void> {
   step("Before: a laptop with some real state, this repository's history");
   await laptop.type("spl serve --daemon --port 0");
   await Bun.write(join(laptop.home.path, "history.ndjson"), await historyLines(repository));
@@ -59,71 +79,83 @@ async function journey(laptop: Machine, hosted: Machine): Promise<void> {
   step("1. Inspect what you're migrating");
   for (const line of ["spl status", "spl thread list", "spl federation list", "spl actor list"])
     await laptop.type(line);
+  const before = await laptop.json("spl status");
 
   step("2. Export the local instance");
   await laptop.type("spl export --out ~/migration.tar.zst");
   await laptop.type("spl bundle ls ~/migration.tar.zst | head");
 
-  step("5. Import the bundle into a fresh instance on another machine");
-  await hosted.type("spl serve --daemon --port 0");
-  // The file moves between the machines as scp would move it.
-  await Bun.write(
-    join(hosted.home.path, "migration.tar.zst"),
-    Bun.file(join(laptop.home.path, "migration.tar.zst")),
-  );
-  await hosted.type("spl import ~/migration.tar.zst");
+  step(`3. Provision a hosted instance: ${hosting.url}/start`);
+  const instance = await provision(hosting, "myteam");
+  const { url, token } = await hosting.visitor().reveal(instance);
+
+  step("4. Connect your CLI to the hosted instance");
+  laptop.export(`export SPL_SERVE_URL=${url}`);
+  await laptop.type(`spl token save ${token}`);
+  await laptop.type("spl status");
+
+  step("5. Import the bundle into the hosted instance");
+  await laptop.type("spl import ~/migration.tar.zst");
 
   step("6. Verify the round-trip");
   for (const line of ["spl status", "spl thread list | head -10", "spl federation list", "spl actor list"]) {
-    await hosted.type(line);
+    await laptop.type(line);
   }
-  const [there, here] = [await laptop.json("spl status"), await hosted.json("spl status")];
-  proves("DIDs", there.instance_did, here.instance_did);
-  proves("digests", there.digest, here.digest);
+  const hosted = await laptop.json("spl status");
+  proves("DIDs", before.instance_did, hosted.instance_did);
+  proves("digests", before.digest, hosted.digest);
   const threads = await laptop.json<{ thread: string }[]>("spl thread list");
   for (const { thread } of threads) {
     const line = `spl thread records ${thread} | sha256sum`;
+    const local = `SPL_SERVE_URL=${before.url} ${line}`;
     proves(
       `hashes of ${thread}`,
+      (await laptop.run(local)).stdout.trim(),
       (await laptop.run(line)).stdout.trim(),
-      (await hosted.run(line)).stdout.trim(),
     );
   }
-  await hosted.type("spl export --out ~/back.tar.zst");
-  const sum = async (machine: Machine, file: string) =>
-    (await machine.run(`sha256sum < ~/${file}`)).stdout.split(" ")[0];
-  proves(
-    "bundles, byte for byte,",
-    await sum(laptop, "migration.tar.zst"),
-    await sum(hosted, "back.tar.zst"),
+  await laptop.type("spl export --out ~/back.tar.zst");
+  const sum = async (file: string) => (await laptop.run(`sha256sum < ~/${file}`)).stdout.split(" ")[0];
+  proves("bundles, byte for byte,", await sum("migration.tar.zst"), await sum("back.tar.zst"));
+  await laptop.type("spl diff ~/migration.tar.zst ~/back.tar.zst");
+
+  step("7. Pair a second device");
+  console.log(`\nlaptop$ spl pair --device "iPhone" --url ${url} --scopes records:write`);
+  const { link } = await laptop.json<{ link: string }>(
+    `spl pair --device "iPhone" --url ${url} --scopes records:write`,
   );
-  await hosted.type("spl diff ~/migration.tar.zst ~/back.tar.zst");
+  await phone.type(`spl pair --accept '${link}'`);
+  phone.export(`export SPL_SERVE_URL=${url}`);
+  await phone.type('spl know "written on the way" --thread th_phone');
 
   step("8. Decommission the local instance");
-  await laptop.type("spl serve --stop");
+  const home = "SPL_SERVE_URL= ";
+  await laptop.type(`${home}spl serve --stop`);
   await laptop.type('mv "$SYNCROPEL_HOME" "$SYNCROPEL_HOME.archived-$(date +%Y%m%d)"');
 
   step("And back again: spl serve --daemon to boot fresh, spl import to populate, done");
-  renameSync(join(hosted.home.path, "back.tar.zst"), join(laptop.home.path, "back.tar.zst"));
-  await laptop.type("spl serve --daemon --port 0");
-  await laptop.type("spl import ~/back.tar.zst");
-  const again = await laptop.json("spl status");
-  proves("digests", again.digest, here.digest);
-  proves("DIDs", again.instance_did, here.instance_did);
-  await laptop.type("spl export --out ~/again.tar.zst");
-  proves("bundles, byte for byte,", await sum(laptop, "back.tar.zst"), await sum(laptop, "again.tar.zst"));
+  await laptop.type("spl export --force --out ~/back.tar.zst");
+  const last = await laptop.json("spl status");
+  await laptop.type(`${home}spl serve --daemon --port 0`);
+  await laptop.type(`${home}spl import ~/back.tar.zst`);
+  const again = await laptop.json(`${home}spl status`);
+  proves("digests", again.digest, last.digest);
+  proves("DIDs", again.instance_did, before.instance_did);
+  await laptop.type(`${home}spl export --out ~/again.tar.zst`);
+  proves("bundles, byte for byte,", await sum("back.tar.zst"), await sum("again.tar.zst"));
 }
 
 using laptop = new Machine("laptop");
-using hosted = new Machine("hosted");
+using phone = new Machine("phone");
+await using hosting = await HostingProcess.start();
 let status = 0;
 try {
-  await journey(laptop, hosted);
+  await journey(laptop, phone, hosting);
   console.log("\n✓ The journey is complete: equal digests, byte-identical bundles, both ways.");
 } catch (error) {
   status = 1;
   console.error(`\n✗ ${error instanceof Error ? error.message : error}`);
 } finally {
-  for (const machine of [laptop, hosted]) await machine.run("spl serve --stop");
+  await laptop.run("SPL_SERVE_URL= spl serve --stop");
 }
 process.exitCode = status;

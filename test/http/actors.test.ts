@@ -2,9 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import type { Problem } from "../../lib/api/problem.ts";
 import type { ActorDetail, ActorImportSummary, Trust } from "../../lib/api/wire.ts";
+import { utf8 } from "../../lib/base/bytes.ts";
 import { textLines } from "../../lib/base/lines.ts";
 import { ALICE, emission, linesOf, ndjsonOf, TestApp } from "../kit/app.ts";
 import { type Scenario, scenarios } from "../kit/scenario.ts";
+import { until } from "../kit/until.ts";
 
 const BOB = "did:sync:user:bob";
 const AT = "2026-03-01T00:00:00.000Z";
@@ -253,4 +255,37 @@ describe("an actor", () => {
     expect(await target.json("/v1/status")).toEqual(before);
     expect(readdirSync(target.run).filter((name) => name.endsWith(".spool"))).toEqual([]);
   });
+});
+
+test("an actor that is on its way in keeps other imports out, and nobody else waits for it", async () => {
+  await using source = await withHistory();
+  await using app = await TestApp.open({ ports });
+  const file = await exported(source);
+  const { promise: rest, resolve: goOn } = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      controller.enqueue(utf8(file.slice(0, 100)));
+      await rest;
+      controller.enqueue(utf8(file.slice(100)));
+      controller.close();
+    },
+  });
+  const importing = app.json<ActorImportSummary>(IMPORT, { headers: NDJSON, body });
+  await until(
+    async () => readdirSync(app.run),
+    (names) => names.some((name) => name.endsWith(".spool")),
+  );
+  const second = await app.call(IMPORT, { headers: NDJSON, body: file });
+  expect([second.status, ((await second.json()) as Problem).code]).toEqual([409, "import_running"]);
+  expect(
+    (
+      await app.call("/v1/records", {
+        headers: NDJSON,
+        body: ndjsonOf([emission("th_own", "mine", { actor: BOB })]),
+      })
+    ).ok,
+  ).toBe(true);
+  goOn();
+  expect(await importing).toMatchObject({ inserted: 3, refused: 0 });
+  expect(await app.json<ActorDetail>(path(ALICE))).toMatchObject({ name: "Alice" });
 });

@@ -416,7 +416,7 @@ describe("instances", () => {
       expect(outcomes[0]!.pulled + outcomes[0]!.deduplicated).toBeGreaterThan(0);
     }
     expect(await bob.front.sleep()).toBe(true);
-    expect((await fetch(`${bob.front.publicUrl}/health`)).status).toBe(200);
+    // The request that wakes it was signed before it started, and is let in all the same.
     expect((await syncBox(alice.box)).outcomes[0]!.failure).toBeNull();
     expect(bob.wakes()).toBe(2);
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { eventText } from "../../server/log.ts";
+import { eventText } from "../../lib/base/log_line.ts";
 import { type Line, splitLines } from "../../server/stages/lines.ts";
 import { negotiate } from "../../server/stages/negotiate.ts";
 

@@ -10,6 +10,7 @@ import { BundleJobs } from "../../server/bundle_jobs.ts";
 import { Changes } from "../../server/changes.ts";
 import type { AppContext } from "../../server/context.ts";
 import { makeSyncs } from "../../server/federation.ts";
+import { RequestMetrics } from "../../server/request_metrics.ts";
 import { Sessions } from "../../server/sessions.ts";
 import { Pace } from "../../server/stages/pace.ts";
 import type { Peer } from "../../server/stages/peer.ts";
@@ -77,6 +78,7 @@ export class TestApp implements AsyncDisposable {
       sessions: new Sessions(instance),
       attempts: await Attempts.load(instance),
       pace: new Pace(instance.ports.clock),
+      metrics: new RequestMetrics(),
       log,
       url: "http://127.0.0.1:9100",
       hosts: { loopback: true, names: new Set(), origins: new Set() },

@@ -30,7 +30,10 @@ export class FlyGuest {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const line = await firstLine(child.stdout);
-    if (line === null) throw new Error("spl serve ended");
+    if (line === null) {
+      await child.exited;
+      throw new Error(`spl serve ended with ${child.signalCode ?? child.exitCode}`);
+    }
     return new FlyGuest(folder, child, (JSON.parse(line) as { port: number }).port);
   }
 

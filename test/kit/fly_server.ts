@@ -43,6 +43,7 @@ export interface Config {
   image?: string;
   env?: Record<string, string>;
   init?: { entrypoint?: string[]; cmd?: string[] };
+  services?: { autostart?: boolean; autostop?: string }[];
   mounts?: { volume: string; path: string }[];
   metadata?: Record<string, string>;
   guest?: { cpus?: number; memory_mb?: number };
@@ -96,12 +97,16 @@ export class FlyServer implements AsyncDisposable {
   readonly fullRegions = new Set<string>();
   /** How many waits end before the state is reached. */
   slowWaits = 0;
-  /** Whether made-up machines ever answer `/health`. */
+  /** Headers of each request that a machine's own name was asked for, in order. */
+  readonly passed: Headers[] = [];
+  /** Whether machines ever answer `/health`. */
   healthy = true;
   /** Answers with leases as the live API does rather than as it is described. */
   leaseInEnvelope = false;
   readonly #faults: { operation: string; fault: Fault }[] = [];
   readonly #guests = new Map<string, FlyGuest>();
+  /** By machine: what its first request waits for. */
+  readonly #starts = new Map<string, Promise<void>>();
   readonly #disks = new Map<string, string>();
   readonly #server: Bun.Server<undefined>;
   readonly #clock: () => number;
@@ -115,7 +120,11 @@ export class FlyServer implements AsyncDisposable {
       hostname: "127.0.0.1",
       port: 0,
       idleTimeout: 0,
-      fetch: (request) => this.#serve(request),
+      // Of a client for which all names lead here.
+      fetch: (request) => {
+        const app = /^([^.]+)\.fly\.dev$/.exec(new URL(request.url).hostname)?.[1];
+        return app === undefined ? this.#serve(request) : this.#throughEdge(app, request);
+      },
     });
   }
 
@@ -127,6 +136,15 @@ export class FlyServer implements AsyncDisposable {
   reach(app: string): string {
     const port = this.apps.get(app)?.edge.port;
     return port === undefined ? `${this.api}/nowhere` : `http://127.0.0.1:${port}`;
+  }
+
+  /** What Fly's proxy does with machines that it may stop, when nobody has asked for them for a while. */
+  async stopIdle(): Promise<void> {
+    for (const machine of [...this.apps.values()].flatMap(({ machines }) => machines)) {
+      if (machine.config.services?.[0]?.autostop !== "stop") continue;
+      await this.#halt(machine.id);
+      machine.state = "stopped";
+    }
   }
 
   /** The next `times` calls of the operation end like this. */
@@ -423,9 +441,8 @@ export class FlyServer implements AsyncDisposable {
   /** What is not so is left out, as programs in Go often do. */
   async #shown({ lease: _, cordoned, ...machine }: ServedMachine): Promise<object> {
     const guest = this.#guests.get(machine.id);
-    const well = this.#real
-      ? ((await guest?.isWell()) ?? false)
-      : this.healthy && machine.state === "started";
+    const well =
+      this.healthy && (this.#real ? ((await guest?.isWell()) ?? false) : machine.state === "started");
     const checks = [{ name: "health", status: well ? "passing" : "critical" }];
     return {
       ...machine,
@@ -436,11 +453,17 @@ export class FlyServer implements AsyncDisposable {
 
   /** As Fly's proxy: only a started machine that is not cordoned, under the app's own name. */
   async #throughEdge(name: string, request: Request): Promise<Response> {
+    this.passed.push(request.headers);
     const machine = this.apps.get(name)?.machines[0];
-    if (machine?.state !== "started" || machine.cordoned) return new Response("no machine", { status: 503 });
-    const guest = this.#guests.get(machine.id);
-    if (guest) return guest.forward(request, `${name}.fly.dev`);
-    return this.healthy ? Response.json({ status: "ok" }) : new Response("bad gateway", { status: 502 });
+    if (!machine || machine.cordoned) return new Response("no machine", { status: 503 });
+    if (machine.state === "stopped" && machine.config.services?.[0]?.autostart)
+      this.#starts.set(machine.id, this.#launch(machine));
+    await this.#starts.get(machine.id);
+    if (machine.state !== "started") return new Response("no machine", { status: 503 });
+    if (!this.healthy) return new Response("bad gateway", { status: 502 });
+    return (
+      this.#guests.get(machine.id)?.forward(request, `${name}.fly.dev`) ?? Response.json({ status: "ok" })
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -54,9 +54,20 @@ export class HostingProcess implements AsyncDisposable {
     return this.home.env.SPL_HOST_HOME!;
   }
 
-  /** A visitor without a browser, who keeps cookies. */
-  visitor(): Visitor {
-    return new Visitor(this.url);
+  /** Where who runs it is served. */
+  get socket(): string {
+    return join(this.folder, "run", "spl.sock");
+  }
+
+  /** The processes that it has started and that run now. */
+  processes(): number[] {
+    const { stdout } = Bun.spawnSync(["pgrep", "-P", `${this.pid}`], { stdout: "pipe" });
+    return stdout.toString().split("\n").filter(Boolean).map(Number);
+  }
+
+  /** A visitor without a browser, who keeps cookies. @param headers sent with each request */
+  visitor(headers: Record<string, string> = {}): Visitor {
+    return new Visitor(this.url, headers);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -84,20 +95,25 @@ export interface Provision {
 export class Visitor {
   cookie = "";
 
-  constructor(readonly base: string) {}
+  constructor(
+    readonly base: string,
+    readonly headers: Record<string, string> = {},
+  ) {}
 
   async call(
     path: string,
     init: { method?: string; json?: unknown; headers?: Record<string, string> } = {},
   ): Promise<Response> {
     const { method = init.json === undefined ? "GET" : "POST", json } = init;
-    const headers: Record<string, string> = { origin: this.base, ...init.headers };
+    const headers: Record<string, string> = { origin: this.base, ...this.headers, ...init.headers };
     if (this.cookie !== "") headers.cookie = this.cookie;
     if (json !== undefined) headers["content-type"] = "application/json";
     const response = await fetch(this.base + path, {
       method,
       headers,
       redirect: "manual",
+      // A service may end a connection whose body it did not read.
+      keepalive: false,
       ...(json !== undefined && { body: JSON.stringify(json) }),
     });
     const set = response.headers.get("set-cookie");

@@ -8,9 +8,10 @@ import { emit } from "../../lib/instance/emit.ts";
 import { pairWith, recordPair } from "../../lib/instance/federation.ts";
 import { noteStatement, ownStatement } from "../../lib/instance/steward.ts";
 import type { Emission } from "../../lib/record/shape.ts";
-import type { JsonObject } from "../../lib/record/types.ts";
+import type { Entry, JsonObject } from "../../lib/record/types.ts";
 import { ALICE, TestApp } from "./app.ts";
 import { emission } from "./instances.ts";
+import { RIVALS, type TestSigner } from "./records.ts";
 
 /** Instances that are paired with each other and speak through their whole applications, without a port. */
 
@@ -115,6 +116,25 @@ export async function write(
   );
   ctx.changes.announce();
   return emitted.map(({ id }) => id);
+}
+
+/** Puts records into the store that others have signed, as if they had come from somewhere. */
+export async function plant(
+  { ctx }: TestApp,
+  entries: Entry[],
+  signers: readonly TestSigner[] = RIVALS,
+): Promise<void> {
+  await ctx.instance.store.transact(async (writer) => {
+    for (const { did, key } of signers) await writer.putSigner({ did, publicKey: key.publicKey });
+    await writer.insert(entries);
+  });
+  ctx.changes.announce();
+}
+
+/** Lets `self` forget where it was in the feed of `other`, as a restored instance has. */
+export async function forget(self: TestApp, other: TestApp): Promise<void> {
+  const did = await didOf(other);
+  await self.ctx.instance.store.transact((writer) => writer.removePeer(did));
 }
 
 /** Ids of a thread's records, in canonical order. */

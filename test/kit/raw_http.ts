@@ -26,7 +26,7 @@ export function rawRequest(
       socket.destroy();
     });
     socket.on("end", () => {
-      end = "closed";
+      if (end === "reset") end = "closed";
     });
     socket.on("error", () => undefined);
     socket.on("close", () => resolve({ text, end }));

@@ -1,7 +1,7 @@
 import { instanceDid } from "../../lib/identity/did.ts";
 import { type KeyPair, keyFromSeed } from "../../lib/identity/key.ts";
 import { signRecord } from "../../lib/identity/record_signature.ts";
-import { sealEntry } from "../../lib/record/envelope.ts";
+import { compareEnvelopes, sealEntry } from "../../lib/record/envelope.ts";
 import type { Entry, HashedFields } from "../../lib/record/types.ts";
 
 /** An instance's identity for tests; the same number gives the same key. */
@@ -32,4 +32,13 @@ export function makeEntry(
   });
   const sig = signRecord(sealed.id, judgedBy, signer.did, signer.key);
   return { ...sealed, judged_by: judgedBy, signer: signer.did, sig };
+}
+
+/** Who signs rivals. */
+export const RIVALS: readonly TestSigner[] = [testSigner(1), testSigner(2)];
+
+/** One record in two valid envelopes, the smaller first: that is the one that every instance keeps in the end. */
+export function rivals(fields: Partial<HashedFields>): [Entry, Entry] {
+  const [one, other] = RIVALS.map((signer) => makeEntry(fields, { signer })) as [Entry, Entry];
+  return compareEnvelopes(one, other) < 0 ? [one, other] : [other, one];
 }

@@ -27,7 +27,9 @@ export function flyDriver(options: FlyOptions, ports: FlyPorts): Driver {
       await step.note({ lease: "" });
     },
     mintBootstrap: (step) => inTime(step, () => mintBootstrap(api, step)),
-    wake: (step) => inTime(step, () => bringUp(api, step, { cordoned: false })),
+    wake: async (step) => {
+      if (!api.settings.autostop) await inTime(step, () => bringUp(api, step, { cordoned: false }));
+    },
     sleep: async (step) => {
       await settle(api, step, "stopped");
     },
@@ -50,10 +52,11 @@ async function inTime<T>({ signal }: Target, work: () => Promise<T>): Promise<T>
 }
 
 async function addressOf(api: FlyApi, machine: Machine, handles: Handles): Promise<Address | null> {
+  const address = { origin: originOf(api, appOf(api.settings, machine)) };
+  if (api.settings.autostop) return address;
   const signal = AbortSignal.timeout(ADDRESS_MS);
   const found = await findMachine(api, { machine, handles, signal });
-  if (found?.state !== "started" || found.cordoned === true) return null;
-  return { origin: originOf(api, appOf(api.settings, machine)) };
+  return found?.state !== "started" || found.cordoned === true ? null : address;
 }
 
 /** The app and all that is in it; returns once Fly no longer knows it. */

@@ -4,7 +4,7 @@ import { type FlyApi, isFull, statusOf, Unsure } from "./api.ts";
 import { HEALTH, machineConfig } from "./machine_config.ts";
 import { appOf, flyName } from "./options.ts";
 import { FlyMachine, FlyMachines, Lease, read } from "./shapes.ts";
-import { dropVolume, ensureVolume, Placement } from "./storage.ts";
+import { dropVolume, ensureVolume, isEmpty, Placement } from "./storage.ts";
 
 /** The one machine of an app: made, started, stopped, let in; all of it again without effect. */
 
@@ -32,7 +32,7 @@ export async function ensureMachine(api: FlyApi, step: Step): Promise<void> {
       region: volume.region,
       lease_ttl: LEASE_S,
       skip_service_registration: true,
-      config: machineConfig(machine, app, api.settings.image, volume.id),
+      config: machineConfig(machine, app, api.settings, volume.id),
     };
     try {
       const answer = await api.once({ method: "POST", path: `/apps/${app}/machines`, body, signal });
@@ -40,7 +40,7 @@ export async function ensureMachine(api: FlyApi, step: Step): Promise<void> {
       await step.note({ machine: made.id, lease: made.nonce ?? "" });
       return;
     } catch (error) {
-      if (isFull(error) || isStale(error)) {
+      if (isEmpty(step) && (isFull(error) || isStale(error))) {
         await dropVolume(api, step, volume);
         await placement.next(error as SplError);
       } else await api.pause(queued(error), round, signal);
@@ -106,11 +106,11 @@ export async function settle(
     const query = { state: wanted, version: versionOf(machine), timeout: `${waitS}` };
     try {
       await api.once({ method: "GET", path: `${path}/wait`, query, patienceMs: waitS * 1000, signal });
+      if (round > 0) await api.rest(LOOK_MS, signal, late(`it is ${machine.state}`));
     } catch (error) {
       // 408: not yet.
       await api.pause(error, round, signal);
     }
-    if (signal.aborted) throw late(`it is ${machine.state}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Json } from "../../record/types.ts";
 import type { Machine, Plan } from "../types.ts";
-import { flyName } from "./options.ts";
+import { type FlySettings, flyName } from "./options.ts";
 
 /** `spl serve` on Fly: which name and port, what is mounted where, and how Fly looks after it. */
 
@@ -18,7 +18,7 @@ export function guestOf({ cpus, memory_mb }: Plan) {
 export function machineConfig(
   machine: Machine,
   app: string,
-  image: string,
+  { image, autostop }: FlySettings,
   volume: string,
 ): Record<string, Json> {
   const { url, plan, id } = machine;
@@ -38,9 +38,8 @@ export function machineConfig(
       {
         protocol: "tcp",
         internal_port: PORT,
-        // The hosting service puts it to sleep and wakes it.
-        autostart: false,
-        autostop: "off",
+        autostart: autostop,
+        autostop: autostop ? "stop" : "off",
         ports: [
           { port: 80, handlers: ["http"], force_https: true },
           { port: 443, handlers: ["tls", "http"] },

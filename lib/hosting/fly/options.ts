@@ -15,6 +15,8 @@ export interface FlyOptions {
   image: string;
   /** Before an instance's id in the name of its app; names of apps are unique among all of Fly's customers. */
   prefix?: string;
+  /** Fly's own proxy stops idle machines and starts them at the next request; else the hosting service does. */
+  autostop?: boolean;
   /** Base of the Machines API, https unless on loopback. */
   api?: string;
   /** Milliseconds that one answer of the API may take. */
@@ -37,7 +39,13 @@ export interface FlyPorts {
 /** Options that have been checked, with their defaults. */
 export type FlySettings = Required<FlyOptions>;
 
-const DEFAULTS = { prefix: "spl-", api: "https://api.machines.dev/v1", answerMs: 30_000, waitS: 30 };
+const DEFAULTS = {
+  prefix: "spl-",
+  autostop: false,
+  api: "https://api.machines.dev/v1",
+  answerMs: 30_000,
+  waitS: 30,
+};
 
 /** @throws SplError usage naming the option, never the token */
 export function readOptions(options: FlyOptions): FlySettings {

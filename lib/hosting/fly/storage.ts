@@ -177,9 +177,8 @@ export async function ensureVolume(api: FlyApi, step: Step, placement: Placement
   };
   for (let round = 0; ; round++) {
     const [kept, ...surplus] = await volumesOf(api, path, signal);
-    // Two creates whose answers were lost may both have happened; nothing has ever run on the later one.
-    for (const { id, attached_machine_id } of surplus)
-      if (!attached_machine_id) await drop(api, path, id, signal);
+    // Two creates whose answers were lost may both have happened.
+    for (const { id } of isEmpty(step) ? surplus : []) await drop(api, path, id, signal);
     if (kept) return noted(kept);
     const body = {
       name: VOLUME,
@@ -196,6 +195,11 @@ export async function ensureVolume(api: FlyApi, step: Step, placement: Placement
       else await api.pause(error, round, signal);
     }
   }
+}
+
+/** Whether no machine has ever had the volume: only then it may be removed. */
+export function isEmpty({ handles }: Step): boolean {
+  return handles.machine === undefined;
 }
 
 /** A volume without a machine, on a host that has no room for one, is of no use. */

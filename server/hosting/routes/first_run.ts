@@ -28,7 +28,11 @@ export const firstRunRoutes: HostingRoute[] = [
       const { service, request, params } = call;
       const page = negotiate(request.headers.get("accept"), [JSON_TYPE, HTML_TYPE]) === HTML_TYPE;
       try {
-        const { instance, token, recovery_code } = await reveal(service.hosting, params.secret!);
+        const { instance, token, recovery_code } = await reveal(
+          service.hosting,
+          params.secret!,
+          service.awake,
+        );
         if (!page) return json({ url: instance.url, token, recovery_code });
         return shown({ kind: "revealed", url: instance.url, token, recoveryCode: recovery_code });
       } catch (error) {

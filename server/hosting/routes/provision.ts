@@ -119,6 +119,8 @@ function events({ service, request, stopping }: HostingCall, id: string): Readab
             AbortSignal.any([ended, service.hosting.ports.deadline(LOOK_MS)]),
           );
           const view = await viewOf(service, id);
+          // Whoever was at work may be gone in the middle of it.
+          if (view.state === "provisioning") service.provisioner.start(id);
           const text = JSON.stringify(view);
           if (text !== last) {
             last = text;

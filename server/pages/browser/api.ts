@@ -1,3 +1,5 @@
+import { sentence } from "./sentence.ts";
+
 /** Calls to the instance that the page comes from. Paths are relative, so that a path prefix before them stays. */
 
 /** What went wrong, in the words of the problem document (RFC 9457). */
@@ -45,8 +47,4 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
     response.status,
     `${sentence(detail)}${typeof hint === "string" ? ` ${sentence(hint)}` : ""}`,
   );
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -1,7 +1,8 @@
 import { counted, shellWord } from "../../../lib/base/text.ts";
-import { element } from "./element.ts";
+import { element } from "./dom.ts";
 import type { Report, Task } from "./findings.ts";
-import { sentence, showFindings } from "./show_findings.ts";
+import { sentence } from "./sentence.ts";
+import { showFindings } from "./show_findings.ts";
 
 /** Hands a file to the worker that verifies it, on `/bundle`. Only one is read at a time; the next ends the one before. */
 
@@ -63,7 +64,6 @@ function canRead(): boolean {
 function read(file: File, withSecret: string | null): void {
   stop();
   show("work");
-  element("work-title").textContent = `Reading ${file.name}`;
   progress(file, 0, 0);
   tell(`Reading ${file.name}`);
   element("cancel").focus();

@@ -1,6 +1,7 @@
 import { counted } from "../../../lib/base/text.ts";
-import { element, made } from "./element.ts";
+import { element, fill, make } from "./dom.ts";
 import type { RecordFinding, Report, ThreadFinding } from "./findings.ts";
+import { sentence } from "./sentence.ts";
 
 /** Puts what was found onto the page. Whatever comes out of the file is set as text, never as HTML. */
 
@@ -27,38 +28,36 @@ export function showFindings(
   element("advice").hidden = good;
   element("warning").hidden = encrypted || !findings.holdsKey;
   element("before").hidden = good || findings.checked.length === 0;
-  element("checked").replaceChildren(...findings.checked.map((line) => made("li", line)));
+  fill(element("checked"), ...findings.checked.map((line) => make("li", {}, line)));
   element("said").hidden = findings.facts.length === 0;
-  element("facts").replaceChildren(
-    ...findings.facts.flatMap(([term, value]) => [made("dt", term), made("dd", value)]),
+  fill(
+    element("facts"),
+    ...findings.facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]),
   );
   element("held").hidden = findings.threads.length === 0;
-  element("threads").replaceChildren(...findings.threads.map(threadItem));
+  fill(element("threads"), ...findings.threads.map(threadItem));
   const { moreThreads } = findings;
   element("more").textContent = moreThreads === 0 ? "" : `and ${counted(moreThreads, "thread")} more`;
 }
 
-export function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
-}
-
 function threadItem({ thread, records, first }: ThreadFinding): HTMLElement {
-  const summary = made("summary", made("code", thread), made("span", counted(records, "record")));
-  const details = made("details", summary);
+  const summary = make("summary", {}, make("code", {}, thread), make("span", {}, counted(records, "record")));
+  const details = make("details", {}, summary);
   const open = () => {
-    details.append(made("ol", ...first.map(recordItem)));
+    details.append(make("ol", {}, ...first.map(recordItem)));
     const more = records - first.length;
-    if (more > 0) details.append(made("p", `and ${counted(more, "record")} more`));
+    if (more > 0) details.append(make("p", {}, `and ${counted(more, "record")} more`));
   };
   details.addEventListener("toggle", open, { once: true });
-  return made("li", details);
+  return make("li", {}, details);
 }
 
 function recordItem({ id, act, actor, clock, body }: RecordFinding): HTMLElement {
-  return made(
+  return make(
     "li",
-    made("p", made("strong", act), ` at clock ${clock} by `, made("code", actor)),
-    made("p", made("code", body)),
-    made("p", made("code", id)),
+    {},
+    make("p", {}, make("strong", {}, act), ` at clock ${clock} by `, make("code", {}, actor)),
+    make("p", {}, make("code", {}, body)),
+    make("p", {}, make("code", {}, id)),
   );
 }

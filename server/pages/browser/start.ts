@@ -1,6 +1,7 @@
 import type { InstanceView, PhaseView } from "../../../lib/hosting/view.ts";
 import { call, Refusal } from "./api.ts";
 import { element, fill, make } from "./dom.ts";
+import { sentence } from "./sentence.ts";
 
 /** `/start`: the label is looked up while it is typed; then the phases come in, and the first-run page opens. */
 
@@ -149,8 +150,4 @@ function tell(text: string, wrong: boolean): void {
 
 function show(section: "form" | "progress" | "failed"): void {
   for (const id of ["form", "progress", "failed"]) element(id).hidden = id !== section;
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
+import { STATEMENT_HEADER } from "../../../lib/api/media.ts";
 import { InstanceClient } from "../../../lib/client/instance_client.ts";
 import type { Target } from "../../../lib/client/target.ts";
+import { encodeStatement } from "../../../lib/federation/http_signature.ts";
+import { statementOf } from "../../kit/statements.ts";
 import { ScratchFolder } from "../../kit/store.ts";
 
 /** How the client takes what is no instance, or an instance in trouble. Good answers are in `test/http` and `test/cli`. */
@@ -44,6 +47,28 @@ test("nothing listens there: said with the address", async () => {
   await expect(gone.client.status()).rejects.toMatchObject({
     code: "unreachable",
     message: `cannot reach ${gone.url}: connection refused`,
+  });
+});
+
+const moved = (statement: string | null) => () => {
+  const body = { code: "moved", detail: "it went to http://evil.example", hint: "go there", status: 410 };
+  const header: Record<string, string> = statement === null ? {} : { [STATEMENT_HEADER]: statement };
+  return new Response(JSON.stringify(body), { status: 410, headers: { ...problem, ...header } });
+};
+
+test("an instance that has left its hoster: where it lives now is believed to its own signature only", async () => {
+  const statement = statementOf({ url: "https://new.example" });
+  await using left = against(moved(encodeStatement(statement)));
+  await expect(left.client.status()).rejects.toMatchObject({
+    code: "moved",
+    message: `the instance at ${left.url} has left: ${statement.did} lives at https://new.example, as it says itself`,
+    hint: "export SPL_SERVE_URL=https://new.example, then spl token save",
+  });
+  await using forged = against(moved(encodeStatement({ ...statement, url: "https://evil.example" })));
+  await expect(forged.client.status()).rejects.toMatchObject({
+    code: "moved",
+    message: `${forged.url} says that its instance has left, and where to, but cannot prove it`,
+    hint: "ask its owner for the new address",
   });
 });
 

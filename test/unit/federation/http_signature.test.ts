@@ -327,4 +327,21 @@ describe("a signature counts once, and for a minute", () => {
     const headers = handSigned(GET, caller, { created: nowS - 1 });
     expect(await refusal(GET, headers)).toContain("before this instance started");
   });
+
+  test("not a second time after a stop and a start, also in the same second or of a clock that runs ahead", async () => {
+    const seen = [signed(GET), handSigned(GET, caller, { created: nowS + 40 })];
+    for (const headers of seen) await check(GET, headers);
+    const unseen = signed(GET);
+    nowS += 1;
+    verifier = new RequestVerifier(clock, JSON.parse(JSON.stringify(verifier.remembered)));
+    for (const headers of seen) expect(await refusal(GET, headers)).toContain("a signature counts once");
+    await check(GET, unseen);
+  });
+
+  test("what is too old to be let in is not kept for the next process", async () => {
+    await check(GET, signed(GET));
+    expect(verifier.remembered).toHaveLength(1);
+    nowS += 61;
+    expect(verifier.remembered).toEqual([]);
+  });
 });

@@ -98,6 +98,15 @@ describe("the peer is found", () => {
     expect(await recordedUrl()).toBe(url);
   });
 
+  test("where the hoster that it has left says it went, in the peer's own signed words", async () => {
+    const home = house();
+    const told = { code: "moved", detail: "the instance has left", status: 410 };
+    const left = house({ url: home.url, answer: problem(told, 410) });
+    await call(await pairAt(left.url));
+    expect(home.heard).toHaveLength(1);
+    expect(await recordedUrl()).toBe(home.url);
+  });
+
   test.each<[string, House | null]>([
     ["nobody answers", null],
     ["somebody else answers", { signer: somebody, epoch: 99 }],
@@ -259,7 +268,7 @@ describe("is refused by name:", () => {
     expect([error.code, error.message, error.hint]).toEqual([
       "pair_unknown",
       `${url} refuses: you may not have this`,
-      undefined,
+      "spl federation pair URL asks it anew where it has revoked the pair; spl federation revoke ID ends it here as well",
     ]);
   });
 });

@@ -6,6 +6,7 @@ import {
   callOf,
   changePair,
   didOf,
+  forget,
   grant,
   idsOf,
   meet,
@@ -125,6 +126,24 @@ test("a single thread is pulled without moving on in the feed", async () => {
   expect(await meet(a, b)).toMatchObject({ pulled: 1 });
 });
 
+test("a single thread that the peer does not share is named, whether it is known here or not", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  await write(b, "th_team", [{ goal: "x", namespace: "team" }]);
+  await write(a, "th_mine", [{ text: "1" }]);
+  for (const thread of ["th_nowhere", "th_team", "th_mine"]) {
+    await expect(meet(a, b, { thread })).rejects.toMatchObject({
+      code: "not_found",
+      message: `${await didOf(b)} shares no thread ${thread}`,
+      hint: expect.stringContaining(`spl consent grant --from NAMESPACE --to ${await didOf(a)}`),
+    });
+  }
+  await write(b, "th_mine", [{ text: "2" }]);
+  expect(await meet(a, b, { thread: "th_mine" })).toMatchObject({ pulled: 1 });
+  expect(await meet(a, b, { thread: "th_mine" })).toMatchObject({ pulled: 0 });
+});
+
 test("without a valid cursor only differences travel", async () => {
   await using a = await openPeer("a");
   await using b = await openPeer("b");
@@ -137,9 +156,7 @@ test("without a valid cursor only differences travel", async () => {
     );
   }
   expect(await meet(a, b)).toMatchObject({ pulled: 3000, rounds: 3 });
-  const { instance } = a.ctx;
-  const did = await didOf(b);
-  await instance.store.transact((writer) => writer.removePeer(did));
+  await forget(a, b);
   await write(b, "th_7", [{ text: "new" }]);
   await write(a, "th_8", [{ text: "mine" }]);
   const summary = await meet(a, b);

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { SplError } from "../../../lib/base/errors.ts";
-import type { AddressPolicy } from "../../../lib/federation/addresses.ts";
+import { type AddressPolicy, parseNetworks } from "../../../lib/federation/addresses.ts";
 import {
   type BodyBounds,
   readWhole,
@@ -352,4 +352,28 @@ describe("https", () => {
     await using expired = await serving("DNS:peer.example", "127.0.0.1", -1);
     expect(await told(`https://peer.example:${expired.port}/`)).toStartWith("peer_unreachable");
   });
+});
+
+test("a resolver that never answers is waited for no longer than an answer, and no longer than the caller", async () => {
+  const resolve = () => new Promise<string[]>(() => undefined);
+  const late = await refusalOf(get("http://peer.example/", { resolve, headMs: 20 }));
+  expect([late.code, late.message]).toEqual([
+    "peer_unreachable",
+    "cannot reach http://peer.example: no answer within 0.02 seconds",
+  ]);
+  const stop = new AbortController();
+  const asked = get("http://peer.example/", { resolve }, { signal: stop.signal });
+  stop.abort(new Error("stopped"));
+  await expect(asked).rejects.toThrow("stopped");
+});
+
+test("names under .localhost are this machine, as far as loopback may be dialled", async () => {
+  for (const host of ["localhost", "desk.localhost", "a.desk.localhost", "desk.localhost."])
+    expect(await textOf(`http://${host}:${server.port}/plain`)).toBe("plain");
+  // A home that allows this one network needs no other.
+  const network = { networks: parseNetworks(["127.0.0.0/8"]), loopback: false };
+  expect(await textOf(`http://desk.localhost:${server.port}/plain`, { policy: network })).toBe("plain");
+  const policy = { networks: [], loopback: false };
+  const refused = await refusalOf(get(`http://desk.localhost:${server.port}/plain`, { policy }));
+  expect([refused.code, refused.detail?.address]).toEqual(["address_refused", "127.0.0.1"]);
 });

@@ -192,3 +192,24 @@ test("in any order of arrivals, ends and sweeps, all are answered and none by a 
     { seed: 20_261_125, numRuns: 300 },
   );
 });
+
+test("who waits for quiet is told when the last request has ended, or at the deadline", async () => {
+  const awake = new Awake(
+    new OneMachine(),
+    IDLE_MS,
+    () => 0,
+    () => undefined,
+  );
+  const never = new AbortController().signal;
+  await awake.quiet("m", never);
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const first = awake.hold("m", () => held);
+  const second = awake.hold("m", () => held);
+  expect(awake.open("m")).toBe(2);
+  await awake.quiet("m", AbortSignal.timeout(1));
+  expect(awake.open("m")).toBe(2);
+  const quiet = awake.quiet("m", never);
+  release();
+  await Promise.all([first, second, quiet]);
+  expect(awake.open("m")).toBe(0);
+});

@@ -38,3 +38,18 @@ test("an instance is made: app, addresses, certificate, volume, machine, and it 
   expect(world.handles).toMatchObject({ app: APP, region: "iad", machine: machine!.id, lease: "" });
   expect(fly.violations).toEqual([]);
 });
+
+test("where Fly's proxy starts and stops machines, nobody asks the API whether one runs", async () => {
+  await using world = new FlyWorld();
+  const { fly } = world;
+  const driver = world.driver({ autostop: true });
+  await world.make(driver);
+  const [machine] = fly.apps.get(APP)!.machines;
+  expect(machine!.config.services).toMatchObject([{ autostart: true, autostop: "stop" }]);
+  await fly.stopIdle();
+  const before = fly.calls.length;
+  await driver.wake(world.step());
+  expect(await driver.address(MACHINE, world.handles)).toEqual({ origin: fly.reach(APP) });
+  expect(fly.calls.length).toBe(before);
+  expect(fly.violations).toEqual([]);
+});

@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { SplError } from "../../../lib/base/errors.ts";
+import { flyDriver } from "../../../lib/hosting/fly/driver.ts";
 import type { Fault } from "../../kit/fly_server.ts";
 import { APP, FlyWorld, MACHINE } from "../../kit/fly_steps.ts";
 
@@ -198,6 +199,22 @@ describe("no room", () => {
     }
   });
 
+  test("for a machine in the place of one that is gone: the volume with its data stays", async () => {
+    await using world = new FlyWorld();
+    await world.make();
+    const app = world.fly.apps.get(APP)!;
+    const [volume] = app.volumes;
+    app.machines = [];
+    delete volume!.attached_machine_id;
+    for (const [, fault] of FULL.filter(([, each]) => "status" in each && each.status !== 409)) {
+      world.fly.fail("Machines_create", fault);
+      expect((await thrown(world.driver().machine(world.step()))).code).toBe("hosting_unavailable");
+      expect(app.volumes.map(({ id }) => id)).toEqual([volume!.id]);
+    }
+    await world.driver().machine(world.step());
+    expect(app.machines).toMatchObject([{ config: { mounts: [{ volume: volume!.id }] } }]);
+  });
+
   test("for a machine that sleeps: said, and its volume stays", async () => {
     await using world = new FlyWorld();
     await world.make();
@@ -259,6 +276,27 @@ describe("leases", () => {
 });
 
 describe("in time", () => {
+  test("a mint that another one has overtaken asks at a measured pace until the deadline", async () => {
+    await using world = new FlyWorld();
+    await world.make();
+    const { fly } = world;
+    const [machine] = fly.apps.get(APP)!.machines;
+    const { fetch: send, ...ports } = world.ports;
+    const driver = flyDriver(world.options(), {
+      ...ports,
+      fetch: async (url, init) => {
+        const response = await send(url, init);
+        // Once its own update is done, another one's takes its place.
+        if (fly.calls.at(-1) === "Machines_release_lease" && machine!.version !== "01HOTHER")
+          Object.assign(machine!, { version: "01HOTHER", state: "started" });
+        return response;
+      },
+    });
+    const before = fly.calls.length;
+    expect((await thrown(driver.mintBootstrap(world.step(20_000)))).code).toBe("boot_timeout");
+    expect(fly.calls.length - before).toBeLessThan(60);
+  });
+
   test("a machine that is slow to start is waited for", async () => {
     await using world = new FlyWorld();
     world.fly.slowWaits = 5;
@@ -373,7 +411,6 @@ describe("secrets", () => {
     expect(stray).toEqual([]);
     const sent: string[] = [];
     const { ports } = world;
-    const { flyDriver } = await import("../../../lib/hosting/fly/driver.ts");
     const driver = flyDriver(world.options(), {
       ...ports,
       fetch: (url, init) => {

@@ -1,0 +1,4 @@
+import { BunHost } from "../kit/hosts.ts";
+import { hostingScenarios } from "./hosting_scenarios.ts";
+
+hostingScenarios(BunHost.open);

@@ -1,0 +1,188 @@
+import { describe, expect, test } from "bun:test";
+import { SplError } from "../../../lib/base/errors.ts";
+import { HostingHere } from "../../kit/hosting_app.ts";
+
+/** A hosting service at work, over a driver that fails when the test likes. */
+
+/** What the service would do by itself some time later. */
+async function later(here: HostingHere): Promise<void> {
+  here.now += 60_000;
+  await here.service.awake.sweep();
+}
+
+/** The status of the instance's answer, which is read to its end. */
+async function asks(here: HostingHere, label: string): Promise<number> {
+  const response = await here.request("/v1/status", { host: `${label}.hosting.example` });
+  await response.text();
+  return response.status;
+}
+
+describe("an instance that nobody needs sleeps", () => {
+  test("also when nobody has ever called it", async () => {
+    await using here = await HostingHere.open();
+    const { view } = await here.owned("myteam");
+    expect(here.driver.running).toEqual(new Set([view.id]));
+    await later(here);
+    expect(here.driver.running).toEqual(new Set());
+    expect(await asks(here, "myteam")).toBe(200);
+  });
+
+  test("after its token was shown", async () => {
+    await using here = await HostingHere.open();
+    const { view } = await here.owned("myteam");
+    await later(here);
+    expect((await here.request(new URL(view.first_run_url!).pathname, { method: "POST" })).status).toBe(200);
+    expect(here.driver.running.size).toBe(1);
+    await later(here);
+    expect(here.driver.running.size).toBe(0);
+  });
+
+  test("but not while its token is made", async () => {
+    await using here = await HostingHere.open();
+    const { view } = await here.owned("myteam");
+    const seen: boolean[] = [];
+    here.driver.before = async (step) => {
+      if (step !== "mint") return;
+      await later(here);
+      seen.push(here.driver.running.has(view.id));
+    };
+    await here.request(new URL(view.first_run_url!).pathname, { method: "POST" });
+    expect(seen).toEqual([true]);
+  });
+
+  test("after its end was refused", async () => {
+    await using here = await HostingHere.open();
+    const { view, cookie } = await here.owned("myteam");
+    await later(here);
+    const bundle_sha256 = "0".repeat(64);
+    const refused = await here.post(`/v1/provision/${view.id}/leave`, { bundle_sha256 }, { cookie });
+    expect(refused.ok).toBe(false);
+    expect(await asks(here, "myteam")).toBe(200);
+    await later(here);
+    expect(here.driver.running.size).toBe(0);
+  });
+
+  test("after the service was started beside it", async () => {
+    await using here = await HostingHere.open();
+    await here.owned("myteam");
+    await here.service.resume();
+    await later(here);
+    expect(here.driver.running.size).toBe(0);
+  });
+});
+
+describe("what fails", () => {
+  test.each(["volume", "machine", "boot", "mint"])(
+    "in %s is told, leaves nothing, and may be tried again",
+    async (at) => {
+      await using here = await HostingHere.open();
+      here.driver.before = (step) => {
+        if (step === at) throw new SplError("hosting_unavailable", "no capacity", { hint: "later" });
+      };
+      const { view, cookie } = await here.owned("myteam");
+      const phase = at === "mint" ? "bootstrap" : at;
+      expect(view).toMatchObject({
+        state: "failed",
+        first_run_url: null,
+        failure: { code: "hosting_unavailable", phase, message: "no capacity", hint: "later" },
+      });
+      expect([here.driver.volumes.size, here.driver.running.size]).toEqual([0, 0]);
+      here.driver.before = () => undefined;
+      expect((await here.owned("myteam", cookie)).view.state).toBe("ready");
+    },
+  );
+
+  test("says nothing of this machine", async () => {
+    for (const error of [
+      new Error("ENOENT: /srv/secret/path"),
+      new SplError("file_unreadable", "cannot write /srv/secret/path: permission denied", {
+        hint: "chmod /srv/secret/path",
+      }),
+      new SplError("disk_full", "cannot write /srv/secret/path: no space left on the device", {
+        hint: "free some space",
+      }),
+    ]) {
+      await using here = await HostingHere.open();
+      here.driver.before = (step) => {
+        if (step === "volume") throw error;
+      };
+      const { view } = await here.owned("myteam");
+      expect(view.state).toBe("failed");
+      expect(JSON.stringify(view)).not.toContain("/srv");
+      expect(view.failure!.code).toBe(
+        error instanceof SplError && error.code === "disk_full" ? "disk_full" : "internal",
+      );
+      expect(here.logged.join("\n")).toContain("/srv/secret/path");
+    }
+  });
+
+  test("at the deadline is a time-out of its phase", async () => {
+    await using here = await HostingHere.open({
+      deadlines: { volume: 20, machine: 20, boot: 20, bootstrap: 20 },
+    });
+    here.driver.before = (step) => (step === "boot" ? new Promise(() => undefined) : undefined);
+    const { view } = await here.owned("myteam");
+    expect(view).toMatchObject({ state: "failed", failure: { code: "boot_timeout", phase: "boot" } });
+    expect(here.driver.volumes.size).toBe(0);
+  });
+
+  test("to be removed is removed later, and the label is not given away before", async () => {
+    await using here = await HostingHere.open();
+    here.driver.before = (step) => {
+      if (step === "boot" || step === "destroy") throw new SplError("hosting_unavailable", "broken");
+    };
+    const { view, cookie } = await here.owned("myteam");
+    expect(view.state).toBe("failing");
+    expect((await here.post("/v1/provision", { label: "myteam" }, { cookie })).status).toBe(409);
+    here.driver.before = () => undefined;
+    await here.service.resume();
+    await here.settled();
+    expect((await here.owned("myteam", cookie)).view.state).toBe("ready");
+  });
+
+  test("in the removal of one instance keeps the service from nothing else", async () => {
+    await using here = await HostingHere.open();
+    const [first, second] = [await here.owned("first-one"), await here.owned("second-one")];
+    here.driver.before = (step) => {
+      if (step === "destroy") throw new SplError("hosting_unavailable", "broken");
+    };
+    const farewell = (id: string, cookie: string) =>
+      here.request(`/v1/provision/${id}`, {
+        method: "DELETE",
+        cookie,
+        headers: { origin: here.base, "content-type": "application/json" },
+        body: '{"without_bundle":true}',
+      });
+    expect((await farewell(first.view.id, first.cookie)).status).toBe(503);
+    here.driver.before = (step, { id }) => {
+      if (step === "destroy" && id === first.view.id) throw new SplError("hosting_unavailable", "broken");
+    };
+    await here.service.resume();
+    expect(await asks(here, "second-one")).toBe(200);
+    expect((await farewell(second.view.id, second.cookie)).status).toBe(200);
+    here.driver.before = () => undefined;
+    await here.service.resume();
+    expect([...here.driver.volumes]).toEqual([]);
+    expect(await asks(here, "first-one")).toBe(410);
+  });
+});
+
+test("a write that came before the end of its instance, and is let in after it, is refused", async () => {
+  await using here = await HostingHere.open();
+  const { view } = await here.owned("myteam");
+  expect(await asks(here, "myteam")).toBe(200);
+  const { registry } = here.service.hosting;
+  const look = registry.byLabel.bind(registry);
+  registry.byLabel = async (label) => {
+    const found = await look(label);
+    await registry.move(view.id, "ready", "ending");
+    return found;
+  };
+  const write = await here.request("/v1/records", {
+    method: "POST",
+    body: "{}",
+    host: "myteam.hosting.example",
+  });
+  expect(write.status).toBe(503);
+  expect(here.driver.seen).toHaveLength(1);
+});
