@@ -11,7 +11,7 @@ const command = defineSpl({
   name: "restore",
   summary: "Make a new home from a bundle, without a daemon",
   description:
-    "The whole file is checked first; then the home is there, or nothing is. A folder that holds an instance is refused.\nThe restored home is the living one from its first start: stop the old one, if it still runs.",
+    "The whole file is checked first; then the home is there, or nothing is. A folder that holds something is refused.\nThe restored home is the living one from its first start: stop the old one, if it still runs.",
   args: {
     file: { type: "positional", description: "the bundle, - for standard input" },
     home: { type: "string", valueHint: "DIR", description: "where to (else SYNCROPEL_HOME, ~/.syncro)" },
@@ -45,6 +45,7 @@ const command = defineSpl({
     await said;
     if (ctx.output !== "text") return ctx.out.write(jsonLine({ home, ...summary }));
     await ctx.out.write(`${summaryText(summary, identityLine(summary))}✓ Restored to ${safeText(home)}\n`);
+    await ctx.out.flush();
     for (const note of summaryNotes(summary)) await ctx.err.line(note);
     await ctx.err.line(`start it: ${startLine(ctx, home)}`);
   },

@@ -155,7 +155,8 @@ async function rollBack(
   const done = await target.rollBack(n);
   await printResult(ctx, done, () => text(done));
   if (ctx.output !== "text") return;
-  if (done.copy !== null) await ctx.err.line(copyNote(done.copy, target.remote));
+  await ctx.out.flush();
+  if (done.copy !== null) await ctx.err.line(copyNote(target.remote));
   if (done.left_did !== null) {
     await ctx.err.line(`this home is ${done.instance_did} again, and not ${done.left_did} any more`);
     await ctx.err.line(`in the home where that one lived before, spl serve --reclaim takes it back`);
@@ -184,14 +185,14 @@ function text(done: Rollback): string {
     ["records", done.records],
     ["digest", `${done.digest} (as before the import)`],
     ["identity", `${done.identity} (${done.instance_did})`],
-    ["copy", done.copy ?? "none"],
+    ["copy", done.copy === null ? "none" : safeText(done.copy)],
   ];
   return `✓ Back to before ${batches}\n${renderFacts(facts.filter(([name]) => name !== "put back" || done.restored > 0))}`;
 }
 
-function copyNote(copy: string, remote: string | null): string {
-  const where = remote === null ? "" : `, on the machine of ${remote}`;
-  return `everything as it was is in ${safeText(copy)}${where}; that file can act as you: keep it like a password, or remove it`;
+function copyNote(remote: string | null): string {
+  const where = remote === null ? "" : `, on the machine of ${remote},`;
+  return `the copy holds everything as it was${where} and can act as you: keep it like a password, or remove it`;
 }
 
 export default command;

@@ -1,5 +1,5 @@
 import { readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { toHex } from "../base/bytes.ts";
 import { fileError, SplError } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
@@ -43,7 +43,7 @@ export interface RestorePorts extends Partial<Ports> {
  * Makes a home from a bundle, without a daemon (spec, section 11). The store gets its name last, when all is in it:
  * until then, whatever fails or is killed, no instance is there and the same restore can be run again. The epoch is that
  * of an adoption, so that the restored home outranks the one it was backed up from.
- * @throws SplError store_not_empty when an instance, or a key, is there; identity_missing when the bundle has no private
+ * @throws SplError store_not_empty when an instance, or a key, is there; file_exists when something else is; identity_missing when the bundle has no private
  *   key; bundle_malformed, verification_failed, did_mismatch, disk_full
  */
 export async function restoreBundle(
@@ -55,6 +55,7 @@ export async function restoreBundle(
   const ports = { ...systemPorts, ...given };
   const paths = homePaths(home);
   refuseInstance(paths);
+  refuseStrange(paths);
   const isNew = !exists(home);
   makeHome(paths);
   let lock: HomeLock | null = null;
@@ -221,12 +222,26 @@ function refuseInstance({ home, db, keys, run }: HomePaths): void {
   });
 }
 
-function hasKey(keys: string): boolean {
+/** A mistyped folder must not become a home, which is closed to everyone else. What any new volume holds is no matter. */
+function refuseStrange({ home, keys, run, logs, config }: HomePaths): void {
+  const parts = [keys, run, logs, config].map((path) => basename(path));
+  const names = entriesOf(home).filter((name) => name !== "lost+found");
+  if (names.length === 0 || names.some((name) => parts.includes(name))) return;
+  throw new SplError("file_exists", `restore refused: ${home} holds something else (${names.sort()[0]})`, {
+    hint: "name a folder that is new or empty with --home",
+  });
+}
+
+function entriesOf(folder: string): string[] {
   try {
-    return exists(keys) && readdirSync(keys).some((file) => file.endsWith(".key"));
+    return exists(folder) ? readdirSync(folder) : [];
   } catch (error) {
-    throw fileError(error, "read", keys);
+    throw fileError(error, "read", folder);
   }
+}
+
+function hasKey(keys: string): boolean {
+  return entriesOf(keys).some((file) => file.endsWith(".key"));
 }
 
 /** Removes what a restore left that was killed: its store never got its name, so the key has signed nothing here. */

@@ -423,12 +423,6 @@ export class SqliteReader implements Reader {
     ).get()!.n;
   }
 
-  async countSince(seq: number): Promise<number> {
-    return this.statement<{ n: number }, [number]>("SELECT count(*) AS n FROM records WHERE seq > ?").get(
-      seq,
-    )!.n;
-  }
-
   async audit({ after = 0, since = 0, limit }: { after?: number; since?: number; limit: number }) {
     return this.statement<Omit<AuditRow, "detail"> & { detail: string }, [number, number, number]>(
       "SELECT n, at, event, detail FROM audit WHERE n > ? AND at >= ? ORDER BY n LIMIT ?",

@@ -243,8 +243,6 @@ export interface Reader {
   imports(): Promise<ImportBatch[]>;
   /** How many imports were undone: with every rollback more. */
   undone(): Promise<number>;
-  /** How many records a higher sequence number belongs to. */
-  countSince(seq: number): Promise<number>;
   /** The highest endpoint statement seen of a DID, as JSON. */
   endpoint(did: string): Promise<string | null>;
   /** Of how many DIDs a statement is known. */

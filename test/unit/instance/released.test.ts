@@ -1,6 +1,4 @@
 import { expect, test } from "bun:test";
-import { chmodSync, cpSync, readdirSync } from "node:fs";
-import { join } from "node:path";
 import { listAccounts, revokeAccount } from "../../../lib/instance/accounts.ts";
 import { Instance } from "../../../lib/instance/instance.ts";
 import { OWNER } from "../../../lib/instance/scopes.ts";
@@ -8,18 +6,15 @@ import { signIn } from "../../../lib/instance/sign_in.ts";
 import { status } from "../../../lib/instance/status.ts";
 import { listTokens } from "../../../lib/instance/tokens.ts";
 import { exported, fill } from "../../kit/instances.ts";
+import { copyReleased } from "../../kit/released.ts";
 import { ScratchFolder } from "../../kit/store.ts";
 
 /** Homes of earlier releases open with this one, and hold what they held. */
 
-const RELEASED = join(import.meta.dir, "..", "..", "..", "fixtures", "released");
-
-/** A copy, with the modes that a checkout does not keep. */
+/** A copy of one. */
 function copyOf(release: string, folder: ScratchFolder): string {
   const home = folder.file("home");
-  cpSync(join(RELEASED, release), home, { recursive: true });
-  chmodSync(join(home, "keys"), 0o700);
-  for (const key of readdirSync(join(home, "keys"))) chmodSync(join(home, "keys", key), 0o600);
+  copyReleased(release, home);
   return home;
 }
 
