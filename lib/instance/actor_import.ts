@@ -171,7 +171,8 @@ class ActorImport {
       { actor: options.by },
     );
     const summary = this.#summary(counts, registration.length);
-    await writer.endImport(n, counts.inserted);
+    // With what it says of itself, which goes with it when it is undone.
+    await writer.endImport(n, (await writer.totals()).records - records);
     const { actor, source_did, inserted, deduplicated } = summary;
     await writer.addAudit(at, "actor-import", {
       actor,

@@ -16,7 +16,7 @@ export class Served implements AsyncDisposable {
     const home = folder.file("home");
     mkdirSync(home);
     writeFileSync(homePaths(home).config, config);
-    return new Served(folder, await serve({ home, port: 0, ...options }));
+    return new Served(folder, await serve({ home, copies: folder.file("copies"), port: 0, ...options }));
   }
 
   unix(path: string, init: RequestInit = {}): Promise<Response> {
