@@ -58,7 +58,8 @@ async function strangersBundle(records: number): Promise<{ bundle: Uint8Array<Ar
   const { token } = await stranger.json<MintedToken>("/v1/tokens", {
     json: { account: "ci", scopes: ["records:read"], expires_at: null },
   });
-  return { bundle: await (await stranger.call("/v1/export?carry_tokens=true")).bytes(), token };
+  const exported = await stranger.call("/v1/export?carry_tokens=true");
+  return { bundle: new Uint8Array(await exported.arrayBuffer()), token };
 }
 
 const importing = (app: TestApp, bundle: Uint8Array, query = "") =>
