@@ -37,15 +37,21 @@ export async function* readBundleFile(
   path: string,
   { decryptKey }: { readonly decryptKey: string | undefined },
 ): AsyncGenerator<Uint8Array> {
+  const chunks = path === "-" ? Bun.stdin.stream() : fileChunks(resolve(ctx.cwd, path));
+  yield* plainBundle(chunks, () => unlock(ctx, path, decryptKey));
+}
+
+/** The plain bytes of a bundle, decrypted where they are an age file. @throws SplError bundle_locked */
+export async function* plainBundle(
+  chunks: AsyncIterable<Uint8Array>,
+  unlock: () => Promise<DecryptWith>,
+): AsyncGenerator<Uint8Array> {
   const [{ isEncrypted, decryptStream }, { peek }] = await Promise.all([
     import("../lib/bundle/encrypt.ts"),
     import("../lib/bundle/pipeline.ts"),
   ]);
-  const { head, all } = await peek(
-    path === "-" ? Bun.stdin.stream() : fileChunks(resolve(ctx.cwd, path)),
-    64,
-  );
-  yield* isEncrypted(head) ? decryptStream(all, await unlock(ctx, path, decryptKey)) : all;
+  const { head, all } = await peek(chunks, 64);
+  yield* isEncrypted(head) ? decryptStream(all, await unlock()) : all;
 }
 
 /** A file in chunks of 1 MiB. */
@@ -77,15 +83,19 @@ async function unlock(ctx: Context, path: string, keyFile: string | undefined): 
     return { identities: parseKeyFile(readKeyFile(resolve(ctx.cwd, keyFile))) };
   }
   if (ctx.env.SPL_PASSPHRASE) return { passphrase: ctx.env.SPL_PASSPHRASE };
+  return askToUnlock(ctx.interactive && path !== "-");
+}
+
+/** @throws SplError usage where there is nobody to ask */
+export async function askToUnlock(interactive: boolean): Promise<DecryptWith> {
   const hint = "pass --decrypt-key FILE, or the passphrase in SPL_PASSPHRASE";
   const { promptPassphrase } = await import("../lib/ui/prompt.ts");
-  const interactive = ctx.interactive && path !== "-";
   return {
     passphrase: await promptPassphrase("The bundle's passphrase", { interactive, twice: false, hint }),
   };
 }
 
-function readKeyFile(path: string): string {
+export function readKeyFile(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {

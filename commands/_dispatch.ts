@@ -24,6 +24,8 @@ export async function dispatch(
   const entry = find(sections, word);
   if (typeof entry === "function") return runSplCommand((await entry()).default, rest, ctx);
   const [verb, ...behind] = rest;
+  if (entry.alone && (verb === undefined || verb.startsWith("-")))
+    return runSplCommand((await entry.alone()).default, rest, ctx);
   if (verb === "--help" || verb === "-h") return ctx.out.write(await nounHelp(word, entry));
   if (verb === undefined || verb.startsWith("-")) {
     if (wantsHelp(rest)) return ctx.out.write(await nounHelp(word, entry));
@@ -42,7 +44,11 @@ async function help(sections: readonly Section[], words: readonly string[], ctx:
     if (verb !== undefined) throw unexpected(verb, word);
     return ctx.out.write(commandHelp((await entry()).default));
   }
-  if (verb === undefined) return ctx.out.write(await nounHelp(word, entry));
+  if (verb === undefined) {
+    return ctx.out.write(
+      entry.alone ? commandHelp((await entry.alone()).default) : await nounHelp(word, entry),
+    );
+  }
   if (surplus !== undefined) throw unexpected(surplus, `${word} ${verb}`);
   return ctx.out.write(commandHelp((await findVerb(word, entry, verb)()).default));
 }

@@ -50,6 +50,8 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
   import_undone: 6,
   identity_missing: 5,
   rollback_refused: 5,
+  backup_running: 5,
+  drill_running: 5,
   bundle_malformed: 6,
   // Nothing was found wrong: the key that would show the content is not at hand.
   bundle_locked: 1,
@@ -83,6 +85,12 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
 /** What a shell reports for a process that a signal ended: 128 and the signal's number. */
 const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
 
+/** The status with which the process will end because of what was thrown. */
+export function statusOfFailure(error: unknown, { interruptedBy }: Context): number {
+  if (interruptedBy !== null) return SIGNAL_STATUS[interruptedBy];
+  return EXIT_STATUS[error instanceof SplError ? error.code : "internal"];
+}
+
 /** Runs one command line and ends the process: the only place that does. Both streams are delivered first. */
 export async function runProcess(
   argv: readonly string[],
@@ -115,11 +123,11 @@ async function failed(error: unknown, ctx: Context): Promise<number> {
   // What was already found out is still delivered: the rows of `doctor`, a part of a listing.
   await ctx.out.flush().catch(() => undefined);
   if (error instanceof ClosedPipe) return 0;
-  if (ctx.interruptedBy !== null) return SIGNAL_STATUS[ctx.interruptedBy];
+  if (ctx.interruptedBy !== null) return statusOfFailure(error, ctx);
   const told = error instanceof SplError ? error : internalError(error);
   await ctx.err.line(ctx.output === "text" ? errorLine(told) : problemLine(told)).catch(() => undefined);
   if (ctx.env.SPL_DEBUG === "1") await ctx.err.line(stackOf(error)).catch(() => undefined);
-  return EXIT_STATUS[told.code];
+  return statusOfFailure(told, ctx);
 }
 
 /** `<message>; <hint>`, or the message alone. Paths and stored text in it are made safe. */

@@ -6,6 +6,8 @@ export type Load = () => Promise<{ default: SplCommand }>;
 /** A noun is a folder; its verbs are the files in it. */
 export interface Noun {
   summary: string;
+  /** What the noun without a verb does, where that is a command as well: `spl backup`. */
+  alone?: Load;
   verbs: Record<string, Load>;
 }
 
@@ -147,6 +149,32 @@ export const COMMANDS: readonly Section[] = [
     },
   },
   {
+    title: "Day two",
+    commands: {
+      backup: {
+        summary: "Back up this instance, and prove it",
+        alone: () => import("./backup.ts"),
+        verbs: { list: () => import("./backup/list.ts"), verify: () => import("./backup/verify.ts") },
+      },
+      drill: {
+        summary: "Prove that this instance can come back",
+        alone: () => import("./drill.ts"),
+        verbs: { list: () => import("./drill/list.ts") },
+      },
+      schedule: {
+        summary: "Backups and drills at fixed times",
+        verbs: { print: () => import("./schedule/print.ts") },
+      },
+      service: {
+        summary: "Let the daemon survive a reboot",
+        verbs: {
+          install: () => import("./service/install.ts"),
+          uninstall: () => import("./service/uninstall.ts"),
+        },
+      },
+    },
+  },
+  {
     title: "Host instances for others",
     commands: {
       host: {
@@ -191,7 +219,10 @@ export function* everyCommand(sections: readonly Section[]): Generator<NamedLoad
   for (const { commands } of sections) {
     for (const [word, entry] of Object.entries(commands)) {
       if (typeof entry === "function") yield { words: [word], load: entry };
-      else for (const [verb, load] of Object.entries(entry.verbs)) yield { words: [word, verb], load };
+      else {
+        if (entry.alone) yield { words: [word], load: entry.alone };
+        for (const [verb, load] of Object.entries(entry.verbs)) yield { words: [word, verb], load };
+      }
     }
   }
 }

@@ -1,6 +1,8 @@
+import { backupHealth } from "../lib/backup/last_verified.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { defaultHome } from "../lib/base/home.ts";
 import { counted } from "../lib/base/text.ts";
+import { drillHealth } from "../lib/drill/receipts.ts";
 import { examine } from "../lib/instance/doctor.ts";
 import type { DoctorRow } from "../lib/instance/types.ts";
 import { safeText } from "../lib/ui/safe_text.ts";
@@ -17,7 +19,12 @@ const command = defineSpl({
   examples: ["spl doctor", "spl doctor --deep -o json"],
   run: async (ctx, { rebuild, deep }) => {
     const rows: DoctorRow[] = [];
-    for await (const row of examine(defaultHome(ctx.env), { rebuild, deep })) {
+    const now = ctx.clock();
+    const outside = {
+      backup: (did: string | null) => backupHealth(ctx.env, did, now),
+      drill: (did: string | null) => drillHealth(ctx.env, did, now),
+    };
+    for await (const row of examine(defaultHome(ctx.env), { rebuild, deep, outside })) {
       rows.push(row);
       if (ctx.output === "text") await ctx.out.write(line(row));
       else if (ctx.output === "ndjson") await ctx.out.write(jsonLine(row));

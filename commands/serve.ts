@@ -64,6 +64,10 @@ const command = defineSpl({
   args: {
     daemon: { type: "boolean", description: "run in the background; return once it answers" },
     stop: { type: "boolean", description: "end the daemon of this home; nothing to do is no error" },
+    untilEof: {
+      type: "boolean",
+      description: "end as well when standard input ends, and so with whoever holds its other end",
+    },
     ...serveArgs,
   },
   examples: [
@@ -73,20 +77,26 @@ const command = defineSpl({
   ],
   run: (ctx, args) => {
     if (args.stop) {
-      const others = ["daemon", ...Object.keys(serveArgs)] as (keyof typeof args)[];
+      const others = ["daemon", "untilEof", ...Object.keys(serveArgs)] as (keyof typeof args)[];
       if (others.some((name) => args[name] !== undefined && args[name] !== false)) {
         throw new SplError("usage", "--stop goes with no other flag");
       }
       return stop(ctx);
     }
+    if (args.daemon && args.untilEof) {
+      throw new SplError("usage", "--until-eof does not go with --daemon, which has no standard input");
+    }
     return args.daemon ? start(ctx, args) : foreground(ctx, args);
   },
 });
 
-async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
+async function foreground(ctx: Context, args: ServeArgs & { untilEof: boolean }): Promise<void> {
   const port = check(args);
   const bootstrap = bootstrapHash(ctx.env);
-  leaveBootstrapBehind(["serve", ...flagsOf(args), "--output", ctx.output], ctx.env);
+  leaveBootstrapBehind(
+    ["serve", ...flagsOf(args), ...(args.untilEof ? ["--until-eof"] : []), "--output", ctx.output],
+    ctx.env,
+  );
   // Asked for before anything is opened, so that an early signal ends it in order as well.
   const { signal } = ctx;
   await warn(ctx, args);
@@ -103,7 +113,7 @@ async function foreground(ctx: Context, args: ServeArgs): Promise<void> {
   try {
     const { stop: _, ...facts } = running;
     await printResult(ctx, facts, () => describe(facts));
-    await aborted(signal);
+    await Promise.race([aborted(signal), ...(args.untilEof ? [endOfInput()] : [])]);
   } finally {
     await running.stop();
   }
@@ -189,6 +199,11 @@ function flagsOf(args: ServeArgs): string[] {
     ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}=${value}`])),
     ...Object.entries(switches).flatMap(([flag, on]) => (on ? [`--${flag}`] : [])),
   ];
+}
+
+/** Resolves at the end of standard input, which the system brings about when its other end is killed. */
+async function endOfInput(): Promise<void> {
+  for await (const _ of Bun.stdin.stream());
 }
 
 export default command;

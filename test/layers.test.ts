@@ -16,11 +16,13 @@ const BELOW: Record<string, readonly string[]> = {
   "lib/pairing": ["lib/base"],
   "lib/client": ["lib/api", "lib/identity"],
   "lib/instance": ["lib/store", "lib/bundle", "lib/folds", "lib/identity", "lib/pairing"],
+  "lib/backup": ["lib/instance"],
+  "lib/drill": ["lib/backup", "lib/client"],
   "lib/federation": ["lib/instance", "lib/api"],
   "lib/hosting": ["lib/api", "lib/identity"],
   "lib/ui": ["lib/base"],
   server: ["lib/instance", "lib/federation", "lib/hosting", "lib/client"],
-  commands: ["lib/instance", "lib/federation", "lib/hosting", "lib/client", "lib/ui"],
+  commands: ["lib/drill", "lib/federation", "lib/hosting", "lib/client", "lib/ui"],
 };
 
 /** The two commands that run a server. */

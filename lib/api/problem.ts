@@ -41,6 +41,8 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   import_undone: 500,
   identity_missing: 422,
   rollback_refused: 409,
+  backup_running: 409,
+  drill_running: 409,
   bundle_malformed: 422,
   bundle_locked: 422,
   verification_failed: 422,

@@ -49,10 +49,13 @@ export function holdsFile(path: string): boolean {
 
 const TEMPORARY = /^\..*\.[0-9a-f]{12}\.tmp$/;
 
-/** Removes what a process that was killed had not finished to write in `directory`. */
-export function clearTemporaries(directory: string): void {
+/**
+ * Removes what a process that was killed had not finished to write in `directory`.
+ * @param prefix only of files whose final names start so, where others write in the same folder
+ */
+export function clearTemporaries(directory: string, prefix = ""): void {
   for (const name of readdirSync(directory)) {
-    if (TEMPORARY.test(name)) rmSync(join(directory, name), { force: true });
+    if (name.startsWith(`.${prefix}`) && TEMPORARY.test(name)) rmSync(join(directory, name), { force: true });
   }
 }
 

@@ -38,6 +38,8 @@ export type ErrorCode =
   | "import_undone"
   | "identity_missing"
   | "rollback_refused"
+  | "backup_running"
+  | "drill_running"
   | "bundle_malformed"
   | "bundle_locked"
   | "verification_failed"

@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 
 /** Where everything of one instance lives (spec, section 6). */
 export interface HomePaths {
@@ -31,10 +31,16 @@ export function hostHome(env: Record<string, string | undefined>): string {
   return resolve(env.SPL_HOST_HOME || join(env.HOME || homedir(), ".syncro-host"));
 }
 
-/** Where copies are kept of what rollbacks remove: outside every home, `$XDG_DATA_HOME` or `~/.local/share`, absolute. */
+/** `$XDG_DATA_HOME/syncropel`, else `~/.local/share/…`. A relative XDG path is ignored, as its standard asks. */
+export function dataFolder(env: Record<string, string | undefined>): string {
+  const xdg = env.XDG_DATA_HOME;
+  const base = xdg !== undefined && isAbsolute(xdg) ? xdg : join(env.HOME || homedir(), ".local", "share");
+  return join(base, "syncropel");
+}
+
+/** Where copies are kept of what rollbacks remove: outside every home. */
 export function rollbackCopies(env: Record<string, string | undefined>): string {
-  const data = env.XDG_DATA_HOME || join(env.HOME || homedir(), ".local", "share");
-  return resolve(data, "syncropel", "rollbacks");
+  return join(dataFolder(env), "rollbacks");
 }
 
 export function homePaths(home: string): HomePaths {

@@ -6,7 +6,7 @@ import { DigestSum } from "../record/digest.ts";
 import type { Reader, Selection } from "../store/types.ts";
 import { linkOf } from "./apply.ts";
 import type { CheckedPage } from "./check.ts";
-import { MAX_PAGE_BYTES, PAGE_RECORDS } from "./feed.ts";
+import { ASKED_IDS, MAX_PAGE_BYTES } from "./feed.ts";
 import { cursorIn, Intake, type PullOptions, PullSummary } from "./intake.ts";
 import type { PeerRequest } from "./link.ts";
 import { linesOf, misbehaves, type ReceivedPage, readPage } from "./page.ts";
@@ -34,7 +34,7 @@ const MANY = 10_000;
 /** Rounds of one reconciliation that find nothing: the sixteenths of sixteenths of any set have ended long before. */
 const QUIET_ROUNDS = 40;
 /** Records that a peer may name and not deliver, as where they went meanwhile. */
-const MOST_MISSING = 2 * PAGE_RECORDS;
+const MOST_MISSING = 2 * ASKED_IDS;
 /** The digest of no records. */
 const NOTHING = new DigestSum().hex();
 const PAGE_BOUNDS = { most: MAX_PAGE_BYTES, idleMs: 15_000, totalMs: 60_000 };
@@ -202,7 +202,7 @@ class Pull {
       if (missing >= many) return { cursor: null, complete: false };
       quiet = step.need.length + step.have.length > 0 ? 0 : quiet + 1;
       if (quiet > QUIET_ROUNDS) throw misbehaves("reconciles without an end");
-      if (open.size >= PAGE_RECORDS) await this.#fetch(open);
+      if (open.size >= ASKED_IDS) await this.#fetch(open);
       message = step.message;
     }
     await this.#fetch(open);
@@ -251,7 +251,7 @@ class Pull {
    */
   async #fetch(open: Set<string>, { named } = { named: true }): Promise<void> {
     while (open.size > 0) {
-      const ids = [...open].slice(0, PAGE_RECORDS);
+      const ids = [...open].slice(0, ASKED_IDS);
       const page = await this.#receive({
         method: "POST",
         path: "/federation/v1/records",

@@ -79,7 +79,7 @@ export function checkLabel(text: string): string {
   const wrong = faultOf(text);
   if (wrong === null) return text;
   throw new SplError("invalid_request", `${shown(text)} cannot be a label: ${wrong}`, {
-    hint: `use ${MIN_LABEL} to ${MAX_LABEL_LENGTH} of a-z, 0-9 and -`,
+    hint: `choose another: ${MIN_LABEL} to ${MAX_LABEL_LENGTH} of a-z, 0-9 and -`,
   });
 }
 

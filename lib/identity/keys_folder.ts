@@ -58,8 +58,7 @@ export function saveKey(dir: string, key: KeyPair): void {
  */
 export function loadKey(dir: string, fingerprint: string): KeyPair {
   const path = keyPath(dir, fingerprint);
-  const hint =
-    "put the file back from a copy of keys/, or move the home away, then spl init and spl import BUNDLE";
+  const hint = "put the file back from a copy of keys/, or move the home away, then spl restore BUNDLE";
   const { mode, size, file } = statKey(path, hint);
   if (!file) throw new SplError("key_damaged", `the private key ${path} is no regular file`, { hint });
   if (mode & 0o077) {

@@ -22,6 +22,8 @@ export interface DoctorOptions {
   rebuild: boolean;
   /** Hash every record and check every signature. */
   deep: boolean;
+  /** Further rows by name, of what is known outside the home of this DID, or of any where the home does not open (null). */
+  outside?: Readonly<Record<string, (did: string | null) => Result>>;
 }
 
 /**
@@ -30,6 +32,7 @@ export interface DoctorOptions {
  */
 export async function* examine(home: string, options: DoctorOptions): AsyncGenerator<DoctorRow> {
   const paths = homePaths(home);
+  const outside = Object.entries(options.outside ?? {});
   yield check("permissions", () => {
     const open = [paths.home, paths.keys, paths.db].filter((path) => (statSync(path).mode & 0o077) !== 0);
     if (open.length === 0) return pass("home, keys and store are private");
@@ -49,13 +52,17 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
     instance = await Instance.open(home);
   } catch (error) {
     yield { check: "open", ...failure(error) };
+    for (const [name, row] of outside) yield check(name, () => row(null));
     return;
   }
   try {
     yield await checkAsync("store", async () => {
       const problems = await instance.store.integrityCheck();
       if (problems.length === 0) return pass("structure and indexes are sound");
-      return fail(problems.join("; "), "keep a copy of the home, then restore from a bundle with spl import");
+      return fail(
+        problems.join("; "),
+        "keep a copy of the home, then move the home away and spl restore a bundle",
+      );
     });
     if (options.rebuild) {
       yield await checkAsync("rebuild", async () => {
@@ -110,6 +117,11 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
       }),
     );
     yield await checkAsync("peers", async () => checkPeers(await listPairs(instance)));
+    for (const [name, row] of outside) {
+      yield await checkAsync(name, () =>
+        instance.store.read(async (reader) => row((await instance.signer(reader)).did)),
+      );
+    }
   } finally {
     await instance.close();
   }
@@ -154,7 +166,8 @@ async function checkRecords(reader: Reader, deep: boolean): Promise<Result> {
         const key = keys.get(entry.signer);
         const sound =
           key !== undefined && toHex(sha256.hash(entry.canonical)) === entry.id && verifyEntry(entry, key);
-        if (!sound) return fail(`record ${entry.id} is damaged`, "restore from a bundle with spl import");
+        if (!sound)
+          return fail(`record ${entry.id} is damaged`, "move the home away and spl restore a bundle");
       }
     }
   }
@@ -163,7 +176,7 @@ async function checkRecords(reader: Reader, deep: boolean): Promise<Result> {
   );
 }
 
-type Result = Omit<DoctorRow, "check">;
+export type Result = Omit<DoctorRow, "check">;
 
 function check(name: string, fn: () => Result): DoctorRow {
   try {

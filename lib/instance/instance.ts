@@ -106,7 +106,7 @@ export async function requireIdentity(reader: Reader): Promise<IdentityRow> {
   const identity = await reader.identity();
   if (identity) return identity;
   throw new SplError("store_damaged", "the store holds no identity", {
-    hint: "move the home away, then spl init and spl import FILE",
+    hint: "move the home away, then spl restore FILE",
   });
 }
 
@@ -136,7 +136,7 @@ export async function initInstance(
   }
   if (readdirSync(paths.keys).some((file) => file.endsWith(".key"))) {
     throw new SplError("conflict", `${paths.keys} holds a key, but the store ${paths.db} is missing`, {
-      hint: "restore hub.db from a copy, or move the home away, then spl init and spl import FILE",
+      hint: "restore hub.db from a copy, or move the home away, then spl restore FILE",
     });
   }
   const key = generateKey(random);

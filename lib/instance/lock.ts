@@ -15,7 +15,7 @@ export class HomeLock {
   }
 
   /** The lock, or null while another process holds it. */
-  static tryTake({ lock }: HomePaths): HomeLock | null {
+  static tryTake({ lock }: Pick<HomePaths, "lock">): HomeLock | null {
     let db: Database | undefined;
     try {
       createPrivate(lock);

@@ -1,16 +1,16 @@
-import { compareBytes, fromBase64Url, fromUtf8, toBase64Url } from "../base/bytes.ts";
+import { compareBytes, concatBytes, fromBase64Url, fromUtf8, toBase64Url } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import { compareAscii } from "../base/text.ts";
 import { canonicalBytes } from "./canonical.ts";
 import { recordId } from "./id.ts";
 import { parseCanonicalJson } from "./json.ts";
-import { checkJudgedBy, isDid, parseHashedFields } from "./shape.ts";
+import { checkCanonicalRecord, checkJudgedBy, isDid, isRecordId } from "./shape.ts";
 import type { Entry, Envelope, HashedFields, Json } from "./types.ts";
 
 /** A record with its id and canonical bytes, before anyone has signed it. */
 export type SealedRecord = Pick<Entry, "id" | "thread" | "clock" | "actor" | "canonical">;
 
-/** Fixes a record's bytes and thereby its id. The fields must have passed `parseHashedFields`. */
+/** Fixes a record's bytes and thereby its id. The fields must have been checked. */
 export function sealEntry(fields: HashedFields): SealedRecord {
   const { act, actor, body, clock, data_type, parents, thread } = fields;
   const canonical = canonicalBytes({ act, actor, body, clock, data_type, parents, thread });
@@ -54,18 +54,28 @@ export function parseEnvelopeLine(bytes: Uint8Array): Entry {
     "sig",
     "signer",
   ]);
-  const { judged_by, ...hashed } = exactly(record, "record", EIGHT);
-  const sealed = sealEntry(parseHashedFields(hashed));
-  if (sealed.id !== id) {
-    throw new SplError("invalid_record", `id is not the record's hash ${sealed.id}`, {
-      detail: { hash: sealed.id },
-    });
-  }
+  if (!isRecordId(id)) throw invalid("id must be 64 lowercase hex digits");
   const signature = typeof sig === "string" ? fromBase64Url(sig, 64) : null;
   if (signature === null) throw invalid("sig must be 64 bytes in unpadded base64url");
   if (!isDid(signer)) throw invalid("signer must be a DID");
-  return { ...sealed, judged_by: checkJudgedBy(judged_by), signer, sig: signature };
+  const { judged_by, ...hashed } = exactly(record, "record", EIGHT);
+  const judge = checkJudgedBy(judged_by);
+  const judgeText = `,"judged_by":${JSON.stringify(judge)}`;
+  const tail = `,"sig":"${sig}","signer":"${signer}"}`;
+  const eight = bytes.subarray(RECORD_AT, bytes.length - tail.length);
+  const { thread, clock, actor, parents } = checkCanonicalRecord(hashed, eight.length - judgeText.length);
+  // All that stands behind the body is plain ASCII.
+  const end = eight.length - `,"parents":${JSON.stringify(parents)},"thread":"${thread}"}`.length;
+  const canonical = concatBytes(eight.subarray(0, end - judgeText.length), eight.subarray(end));
+  const hash = recordId(canonical);
+  if (hash !== id) {
+    throw new SplError("invalid_record", `id is not the record's hash ${hash}`, { detail: { hash } });
+  }
+  return { id, thread, clock, actor, canonical, judged_by: judge, signer, sig: signature };
 }
+
+/** Where the record begins in an envelope's line. */
+const RECORD_AT = `{"id":"${"0".repeat(64)}","record":`.length;
 
 /**
  * Order of two envelopes of one id: by signer, then `judged_by` (null as the empty string), then signature, each
@@ -108,7 +118,7 @@ function recordFields(entry: Entry): HashedFields {
 /** What is stored was checked when it came in, so that it was the disk that changed it. */
 function damaged({ id }: Entry): SplError {
   return new SplError("store_damaged", `record ${id} is damaged`, {
-    hint: "run spl doctor --deep, and restore from a bundle with spl import",
+    hint: "run spl doctor --deep, and move the home away and spl restore a bundle",
   });
 }
 

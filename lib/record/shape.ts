@@ -9,7 +9,15 @@ import {
 } from "../base/limits.ts";
 import { canonicalBytes } from "./canonical.ts";
 import { parseCanonicalJson } from "./json.ts";
-import { ACTS, type Act, DATA_TYPES, type DataType, type HashedFields, type JsonObject } from "./types.ts";
+import {
+  ACTS,
+  type Act,
+  DATA_TYPES,
+  type DataType,
+  type HashedFields,
+  type Json,
+  type JsonObject,
+} from "./types.ts";
 
 /** What `emit` takes: a record whose missing fields the instance assigns. */
 export interface Emission {
@@ -48,26 +56,25 @@ export function isDid(value: unknown): value is string {
 }
 
 /**
- * The seven hashed fields, exactly these, each by the rules of spec section 2.
- * @throws SplError invalid_record, naming the field and what is wrong with it
- */
-export function parseHashedFields(value: unknown): HashedFields {
-  const fields = checkHashed(value);
-  checkBody(fields.body);
-  return fields;
-}
-
-/**
  * A record as import and sync take it: nothing but the canonical bytes of its seven fields.
  * @throws SplError invalid_record, invalid_json
  */
 export function parseCanonicalRecord(bytes: Uint8Array): HashedFields {
-  if (bytes.length > MAX_RECORD_BYTES) {
-    throw invalid(`a record has at most ${MAX_RECORD_BYTES} bytes, not ${bytes.length}`);
-  }
+  checkRecordSize(bytes.length);
   // The record itself is one level around the body.
-  const fields = checkHashed(parseCanonicalJson(bytes, MAX_BODY_DEPTH + 1));
-  if (bytes.length > MAX_BODY_BYTES) checkBodySize(fields.body);
+  return checkCanonicalRecord(parseCanonicalJson(bytes, MAX_BODY_DEPTH + 1), bytes.length);
+}
+
+/**
+ * The seven hashed fields, exactly these, each by the rules of spec section 2.
+ * @param value as it was read from canonical JSON, whose depth was bounded then
+ * @param size of the record's canonical bytes
+ * @throws SplError invalid_record, naming the field and what is wrong with it
+ */
+export function checkCanonicalRecord(value: Json, size: number): HashedFields {
+  checkRecordSize(size);
+  const fields = checkHashed(value);
+  if (size > MAX_BODY_BYTES) checkBodySize(fields.body);
   return fields;
 }
 
@@ -100,6 +107,10 @@ export function checkJudgedBy(value: unknown): string | null {
 
 function invalid(message: string): SplError {
   return new SplError("invalid_record", message);
+}
+
+function checkRecordSize(size: number): void {
+  if (size > MAX_RECORD_BYTES) throw invalid(`a record has at most ${MAX_RECORD_BYTES} bytes, not ${size}`);
 }
 
 function checkHashed(value: unknown): HashedFields {

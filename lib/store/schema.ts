@@ -125,7 +125,7 @@ export function requireStore(db: Database, path: string): number {
   const version = pragma(db, "user_version");
   if (version === 0 || pragma(db, "application_id") !== APPLICATION_ID) {
     throw new SplError("store_damaged", `${path} is not a store of spl`, {
-      hint: "restore the home from a bundle: move it away, then spl init and spl import FILE",
+      hint: "restore the home from a bundle: move it away, then spl restore FILE",
     });
   }
   if (version > SCHEMA_VERSION) {

@@ -35,7 +35,13 @@ interface Choice {
 /** What may follow `spl`. */
 function firstWords({ commands, nouns }: Completable): Choice[] {
   const single = commands.filter(({ words }) => words.length === 1);
-  return [...nouns, ...single.map(({ words, summary }) => ({ word: words[0]!, summary }))];
+  const words = new Set(nouns.map(({ word }) => word));
+  return [
+    ...nouns,
+    ...single
+      .map((command) => ({ word: command.words[0]!, summary: command.summary }))
+      .filter(({ word }) => !words.has(word)),
+  ];
 }
 
 /** What may follow `spl NOUN`. */
@@ -51,18 +57,24 @@ const spaced = (choices: readonly Choice[]): string => choices.map(({ word }) =>
  * `--output=js` arrives as three words.
  */
 export function bashCompletion(all: Completable): string {
-  const nouns = all.nouns.map(({ word }) => `    "${word} ") words="${spaced(verbs(all, word))}" ;;`);
+  // A noun that is also a command offers its verbs where that command takes its operands.
+  const single = new Map(all.commands.map((command) => [command.words.join(" "), command]));
+  const nouns = all.nouns
+    .filter(({ word }) => !single.has(word))
+    .map(({ word }) => `    "${word} ") words="${spaced(verbs(all, word))}" ;;`);
   const commands = all.commands.map(({ words, flags, operands }) => {
     const valued = flags.filter(({ values }) => values !== null);
     const byFlag = valued.map(
       ({ names, values }) => `        ${names.join("|")}) words="${values!.join(" ")}" ;;`,
     );
     const offered = flags.flatMap(({ names }) => names).join(" ");
+    const behind =
+      words.length === 1 ? spaced(verbs(all, words[0]!)) || operands.join(" ") : operands.join(" ");
     return [
       `    "${words.join(" ")}${words.length === 1 ? " " : ""}")`,
       `      case "$flag" in`,
       ...byFlag,
-      `        *) if [[ $cur == -* ]]; then words="${offered}"; else words="${operands.join(" ")}"; fi ;;`,
+      `        *) if [[ $cur == -* ]]; then words="${offered}"; else words="${behind}"; fi ;;`,
       "      esac ;;",
     ].join("\n");
   });
@@ -75,7 +87,7 @@ _spl() {
   fi
   if ((COMP_CWORD > 1)); then command="\${COMP_WORDS[1]} "; fi
   case "\${COMP_WORDS[1]}" in
-    ${nounNames}) if ((COMP_CWORD > 2)); then command+="\${COMP_WORDS[2]}"; fi ;;
+    ${nounNames}) if ((COMP_CWORD > 2)) && [[ \${COMP_WORDS[2]} != -* ]]; then command+="\${COMP_WORDS[2]}"; fi ;;
   esac
   case "$command" in
     "") words="${spaced(firstWords(all))} help" ;;
@@ -91,13 +103,15 @@ complete -o bashdefault -o default -F _spl spl
 export function zshCompletion(all: Completable): string {
   const nouns = all.nouns.map(
     ({ word }) => `    ${word})
-      if (( CURRENT == 3 )); then
+      if (( CURRENT == 3 )) && [[ $words[3] != -* ]]; then
         choices=(${verbs(all, word).map(zshChoice).join(" ")})
         _describe command choices
         return
       fi
-      command="$words[2] $words[3]"
-      shift words; (( CURRENT-- )) ;;`,
+      if [[ $words[3] != -* ]]; then
+        command="$words[2] $words[3]"
+        shift words; (( CURRENT-- ))
+      fi ;;`,
   );
   const commands = all.commands.map(({ words, flags, operands }) => {
     const rest =

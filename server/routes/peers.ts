@@ -3,7 +3,7 @@ import { EVENTS_TYPE, JSON_TYPE, NDJSON_TYPE } from "../../lib/api/media.ts";
 import { utf8 } from "../../lib/base/bytes.ts";
 import { type Link, linkOf } from "../../lib/federation/apply.ts";
 import { type CursorOf, MAX_CURSOR, readCursor, writeCursor } from "../../lib/federation/cursor.ts";
-import { PAGE_RECORDS, type Page, pageOfIds, pageSince } from "../../lib/federation/feed.ts";
+import { ASKED_IDS, type Page, pageOfIds, pageSince } from "../../lib/federation/feed.ts";
 import { digestOf, MAX_MESSAGE_BYTES, SUBJECTS, stepReconciliation } from "../../lib/federation/reconcile.ts";
 import { selectionHash } from "../../lib/federation/shared.ts";
 import { CURSOR, DIGEST } from "../../lib/federation/sync.ts";
@@ -25,7 +25,7 @@ const MOST_CALLS = 6000;
 const thread = z.string().refine(isThread, "is no thread").optional().describe("only this one");
 const after = z.string().max(MAX_CURSOR).optional().describe("the cursor that the page before ended with");
 const Ids = z.strictObject({
-  ids: z.array(z.string().refine(isRecordId, "is no record id")).min(1).max(PAGE_RECORDS),
+  ids: z.array(z.string().refine(isRecordId, "is no record id")).min(1).max(ASKED_IDS),
 });
 
 /** What paired instances ask each other for; `lib/federation/PROTOCOL.md` describes it. */

@@ -8,6 +8,7 @@ import { Box } from "../kit/box.ts";
 import { splBinary } from "../kit/spl.ts";
 import { delivering, syncing } from "./federation.ts";
 import { hosting, proxied } from "./hosting.ts";
+import { recovering } from "./recover.ts";
 
 export interface Run {
   /** Milliseconds from start to end. */
@@ -174,6 +175,7 @@ const BENCHES: Record<string, () => Promise<void>> = {
   version,
   moving,
   memory,
+  recover: () => recovering(run, compare, fillBox),
   syncing: () => syncing(fillBox),
   delivering,
   proxy: () => proxied(run, compare),

@@ -167,11 +167,13 @@ describe("doctor", () => {
     const { stdout, stderr, status: exit } = await box.spl(["doctor", "--deep"]);
     expect({ stderr, exit }).toEqual({ stderr: "", exit: 0 });
     const rows = stdout.trimEnd().split("\n");
-    expect(rows.map((row) => row.slice(0, 17).trimEnd())).toEqual(
-      ["permissions", "disk", "store", "records", "forks", "identity", "steward", "peers"].map(
+    expect(rows.map((row) => row.slice(0, 17).trimEnd())).toEqual([
+      ...["permissions", "disk", "store", "records", "forks", "identity", "steward", "peers"].map(
         (check) => `PASS  ${check}`,
       ),
-    );
+      "WARN  backup",
+      "WARN  drill",
+    ]);
     expect(rows[3]).toBe(`PASS  records      4 records, digest ${status.digest}, every signature checked`);
     expect(await box.ok("doctor", "--rebuild")).toContain("PASS  rebuild      rebuilt to the same values\n");
     expect(await box.json("status")).toMatchObject({ digest: status.digest });
@@ -196,12 +198,12 @@ describe("doctor", () => {
     const failed = await sick.spl(["doctor"]);
     expect(failed.status).toBe(1);
     expect(failed.stdout).toMatch(
-      /\nFAIL {2}open {9}the private key \S+ is missing {2}→ put the file back [^\n]+\n$/,
+      /\nFAIL {2}open {9}the private key \S+ is missing {2}→ put the file back [^\n]+\nWARN {2}backup {7}no backup [^\n]+\nWARN {2}drill {8}no drill [^\n→]+\n$/,
     );
     expect(failed.stderr).toBe("1 check failed; do what the rows above say\n");
     const none = await runSpl(["doctor"]);
     expect(none.stdout).toMatch(
-      /^FAIL {2}permissions {2}cannot read \S+\/syncro: no such file or directory\nFAIL {2}disk {9}cannot read \S+\/syncro: no such file or directory\nFAIL {2}open {9}there is no store at \S+ {2}→ spl init makes a new instance there\n$/,
+      /^FAIL {2}permissions {2}cannot read \S+\/syncro: no such file or directory\nFAIL {2}disk {9}cannot read \S+\/syncro: no such file or directory\nFAIL {2}open {9}there is no store at \S+ {2}→ spl init makes a new instance there\nWARN {2}backup {7}no backup [^\n→]+\nWARN {2}drill {8}no drill [^\n→]+\n$/,
     );
     expect(none.status).toBe(1);
   });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Box } from "./box.ts";
 
@@ -27,4 +27,16 @@ export function filesOf(folder: string): Record<string, string> {
     files[path.slice(folder.length + 1)] = entry.isFile() ? Bun.SHA256.hash(readFileSync(path), "hex") : "";
   }
   return files;
+}
+
+/** Every entry below a folder, itself included, with what even a write of the same bytes would change. */
+export function tracesOf(folder: string): Record<string, string> {
+  const traces: Record<string, string> = {};
+  for (const name of ["", ...readdirSync(folder, { recursive: true }).map(String)]) {
+    const path = join(folder, name);
+    const { mtimeNs, ctimeNs, ino, mode, size } = lstatSync(path, { bigint: true });
+    traces[name] = [mtimeNs, ctimeNs, ino, mode, size].join(" ");
+  }
+  for (const [name, hash] of Object.entries(filesOf(folder))) traces[name] += ` ${hash}`;
+  return traces;
 }

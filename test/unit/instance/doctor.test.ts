@@ -2,11 +2,12 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { examine } from "../../../lib/instance/doctor.ts";
+import { SplError } from "../../../lib/base/errors.ts";
+import { type DoctorOptions, examine } from "../../../lib/instance/doctor.ts";
 import { fill, newInstance } from "../../kit/instances.ts";
 import { ScratchFolder } from "../../kit/store.ts";
 
-async function rows(home: string, options = { rebuild: false, deep: false }) {
+async function rows(home: string, options: DoctorOptions = { rebuild: false, deep: false }) {
   const found = await Array.fromAsync(examine(home, options));
   return Object.fromEntries(found.map((row) => [row.check, row]));
 }
@@ -27,6 +28,29 @@ async function home(folder: ScratchFolder) {
 }
 
 describe("doctor", () => {
+  test("rows of what lies outside the home are asked for its DID, or for any where it does not open", async () => {
+    using folder = new ScratchFolder();
+    const { path } = await home(folder);
+    const asked: (string | null)[] = [];
+    const outside = {
+      backup: (did: string | null) => {
+        asked.push(did);
+        return { result: "pass" as const, detail: "there", fix: null };
+      },
+      drill: () => {
+        throw new SplError("file_unreadable", "cannot read a receipt");
+      },
+    };
+    const options = { rebuild: false, deep: false, outside };
+    const found = await rows(path, options);
+    expect(found).toMatchObject({
+      backup: { result: "pass" },
+      drill: { result: "fail", detail: "cannot read a receipt" },
+    });
+    expect(await rows(folder.file("nowhere"), options)).toMatchObject({ backup: { detail: "there" } });
+    expect(asked).toEqual([expect.stringMatching(/^did:sync:instance:/), null]);
+  });
+
   test("a sound home passes every check", async () => {
     using folder = new ScratchFolder();
     const { path } = await home(folder);

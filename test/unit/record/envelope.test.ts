@@ -75,7 +75,14 @@ describe("parseEnvelopeLine refuses", () => {
   const line = envelopeLine(entryOf());
   const wire = toBase64Url(sig);
   test.each([
-    ["an id that is not the hash", line.replace(/"id":"./, '"id":"g'), "id is not the record's hash"],
+    ["an id that is none", line.replace(/"id":"./, '"id":"g'), "id must be 64 lowercase hex digits"],
+    [
+      "an id that is not the hash",
+      line.replace(/"id":"(.)/, (_, first) => `"id":"${first === "0" ? "1" : "0"}`),
+      "id is not the record's hash",
+    ],
+    ["a thread beyond ASCII", line.replace('"thread":"th_', '"thread":"th_ü'), "thread must be"],
+    ["a parent beyond ASCII", line.replace(`["${ID}`, `["ü${ID}`), "parents must be"],
     ["a changed record", line.replace('"clock":3', '"clock":4'), "id is not the record's hash"],
     ["white space", line.replace('"id":', '"id": '), "not the canonical form"],
     [

@@ -5,7 +5,12 @@ import { MAX_BODY_BYTES, MAX_RECORD_BYTES } from "../../../lib/base/limits.ts";
 import { canonicalBytes } from "../../../lib/record/canonical.ts";
 import { recordId } from "../../../lib/record/id.ts";
 import { parseJson } from "../../../lib/record/json.ts";
-import { isDid, parseCanonicalRecord, parseEmission, parseHashedFields } from "../../../lib/record/shape.ts";
+import {
+  checkCanonicalRecord,
+  isDid,
+  parseCanonicalRecord,
+  parseEmission,
+} from "../../../lib/record/shape.ts";
 import {
   ACTS,
   DATA_TYPES,
@@ -47,10 +52,13 @@ function refusal(act: () => unknown): string {
   throw new Error("nothing was refused");
 }
 
-/** Every way in: the three parsers must agree on each field's rule. */
+/** A record that was read already, so large that its body has to be measured. */
+const checked = (value: unknown) => checkCanonicalRecord(value as Json, MAX_BODY_BYTES + 1);
+
+/** Every way in: the parsers must agree on each field's rule. */
 function refusals(change: { [field: string]: unknown }): string[] {
   return [
-    refusal(() => parseHashedFields({ ...fields, ...change })),
+    refusal(() => checked({ ...fields, ...change })),
     refusal(() => parseEmission({ ...emission, ...change })),
   ];
 }
@@ -75,7 +83,7 @@ describe("values that a field may have", () => {
     ...DATA_TYPES.map((data_type) => [data_type, { data_type }] as const),
   ])("%s", (_, change) => {
     const record = { ...fields, ...change } as HashedFields;
-    expect(parseHashedFields(record)).toEqual(record);
+    expect(checked(record)).toEqual(record);
     expect(parseCanonicalRecord(canonicalBytes({ ...record }))).toEqual(record);
     expect(parseEmission({ ...emission, ...change })).toMatchObject(change);
   });
@@ -115,18 +123,23 @@ describe("values that a field may not have", () => {
     [{ parents: { 0: ID, length: 1 } }, "parents must be an array of record ids"],
     [{ body: [] }, "body must be a JSON object"],
     [{ body: "text" }, "body must be a JSON object"],
-    [{ body: nest(65) }, "body has at most 64 nested levels"],
     [{ body: bodyOf(MAX_BODY_BYTES + 1) }, "body has at most 1048576 canonical bytes, not 1048577"],
     [{ body: { "": "\u0001".repeat(174_762) } }, "body has at most 1048576 canonical bytes, not 1048579"],
-    [{ body: { n: Number.NaN } }, "body holds NaN, which is no JSON value"],
-    [{ body: { n: undefined } }, "body holds undefined, which is no JSON value"],
-    [{ body: { n: Symbol("n") } }, "body holds Symbol(n), which is no JSON value"],
-    [{ body: { at: new Date(0) } }, "body must be plain JSON"],
-    [{ body: { "\ud800": 1 } }, "body holds a lone surrogate"],
     [{ id: ID }, 'unknown field "id"'],
   ];
   test.each(rows.map(([change, message]) => [message, change] as const))("%# %s", (message, change) =>
     expect(refusals(change)).toEqual([message, message]),
+  );
+
+  test.each([
+    [nest(65), "body has at most 64 nested levels"],
+    [{ n: Number.NaN }, "body holds NaN, which is no JSON value"],
+    [{ n: undefined }, "body holds undefined, which is no JSON value"],
+    [{ n: Symbol("n") }, "body holds Symbol(n), which is no JSON value"],
+    [{ at: new Date(0) }, "body must be plain JSON"],
+    [{ "\ud800": 1 }, "body holds a lone surrogate"],
+  ])("%# a body that no record's JSON text is read as", (body, message) =>
+    expect(refusal(() => parseEmission({ ...emission, body }))).toBe(message),
   );
 
   test("every field is checked for its type, whatever it holds instead", () => {
@@ -140,32 +153,30 @@ describe("values that a field may not have", () => {
       }
     }
     for (const wrong of [...confusions, undefined, () => 0]) {
-      expect(() => parseHashedFields(wrong)).toThrow(SplError);
+      expect(() => checked(wrong)).toThrow(SplError);
       expect(() => parseEmission(wrong)).toThrow(SplError);
     }
   });
 });
 
-describe("parseHashedFields", () => {
+describe("checkCanonicalRecord", () => {
   test.each(Object.keys(fields))("needs %s", (field) => {
     const { [field as "act"]: _, ...rest } = fields;
-    expect(refusal(() => parseHashedFields(rest))).toBe(`${field} is missing`);
+    expect(refusal(() => checked(rest))).toBe(`${field} is missing`);
   });
 
   test("takes no eighth field, judged_by among them", () => {
-    expect(refusal(() => parseHashedFields({ ...fields, judged_by: null }))).toBe(
-      'unknown field "judged_by"',
-    );
+    expect(refusal(() => checked({ ...fields, judged_by: null }))).toBe('unknown field "judged_by"');
     const own = JSON.parse(`{"__proto__":{},${JSON.stringify(fields).slice(1)}`);
-    expect(refusal(() => parseHashedFields(own))).toBe('unknown field "__proto__"');
-    expect(refusal(() => parseHashedFields(Object.create(fields)))).toBe("act is missing");
+    expect(refusal(() => checked(own))).toBe('unknown field "__proto__"');
+    expect(refusal(() => checked(Object.create(fields)))).toBe("act is missing");
   });
 
   test("does not sort parents, nor drop repetitions", () => {
     const message = "parents must be in ascending order, each once";
     const [a, b] = ids(2) as [string, string];
-    expect(refusal(() => parseHashedFields({ ...fields, parents: [b, a] }))).toBe(message);
-    expect(refusal(() => parseHashedFields({ ...fields, parents: [a, a] }))).toBe(message);
+    expect(refusal(() => checked({ ...fields, parents: [b, a] }))).toBe(message);
+    expect(refusal(() => checked({ ...fields, parents: [a, a] }))).toBe(message);
   });
 });
 

@@ -1,0 +1,70 @@
+import { readFileSync, rmSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import { writeFileAtomic } from "../base/atomic_file.ts";
+import { utf8 } from "../base/bytes.ts";
+import { fileError, systemCode } from "../base/errors.ts";
+import { exists } from "../base/exists.ts";
+import type { Result } from "../instance/doctor.ts";
+import { type Env, instanceFolder, knownFolders, makePrivate } from "./places.ts";
+import type { Verified } from "./types.ts";
+
+/** Which backup of an instance was the newest that proved sound, wherever it lies. Kept on this machine for `spl doctor`. */
+export interface LastVerified {
+  name: string;
+  target: string;
+  /** ISO 8601, UTC. */
+  taken_at: string;
+  verified: Verified;
+  verified_at: string;
+  records: number;
+}
+
+const FILE = "last_verified.json";
+const DAY_MS = 24 * 60 * 60 * 1000;
+const OLD_DAYS = 7;
+
+/** Notes a backup that proved sound, unless a newer one did. */
+export function noteVerified(env: Env, did: string, backup: LastVerified): void {
+  const folder = makePrivate(instanceFolder(env, did));
+  const before = readLast(folder);
+  if (before !== null && before.taken_at > backup.taken_at) return;
+  writeFileAtomic(join(folder, FILE), utf8(`${JSON.stringify(backup)}\n`));
+}
+
+/** Forgets a backup that proved damaged. */
+export function noteDamaged(env: Env, did: string, { name, target }: { name: string; target: string }): void {
+  const folder = instanceFolder(env, did);
+  const last = readLast(folder);
+  if (last?.name === name && last.target === target) rmSync(join(folder, FILE), { force: true });
+}
+
+/** The row of `spl doctor`. @param did null for any instance */
+export function backupHealth(env: Env, did: string | null, now: number): Result {
+  const folders = did === null ? knownFolders(env) : [instanceFolder(env, did)];
+  const [last] = folders
+    .map(readLast)
+    .filter((each) => each !== null)
+    .sort((a, b) => (a.taken_at < b.taken_at ? 1 : -1));
+  // A home that does not open cannot be backed up.
+  const fix = did === null ? null : "spl backup";
+  const warn = (detail: string): Result => ({ result: "warn", detail, fix });
+  if (!last) return warn("no backup has been verified from this machine");
+  const where = `${last.target}/${last.name}`;
+  if (isAbsolute(last.target) && !exists(where)) return warn(`the last verified backup is gone: ${where}`);
+  const days = Math.floor((now - Date.parse(last.taken_at)) / DAY_MS);
+  const detail = `${where}, ${days < 1 ? "less than a day" : days === 1 ? "1 day" : `${days} days`} old, verified: ${last.verified}`;
+  return now - Date.parse(last.taken_at) > OLD_DAYS * DAY_MS
+    ? warn(detail)
+    : { result: "pass", detail, fix: null };
+}
+
+function readLast(folder: string): LastVerified | null {
+  const path = join(folder, FILE);
+  try {
+    const value = JSON.parse(readFileSync(path, "utf8")) as LastVerified;
+    return typeof value.name === "string" && !Number.isNaN(Date.parse(value.taken_at)) ? value : null;
+  } catch (error) {
+    if (error instanceof SyntaxError || systemCode(error) === "ENOENT") return null;
+    throw fileError(error, "read", path);
+  }
+}

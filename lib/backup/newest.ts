@@ -1,0 +1,45 @@
+import { SplError } from "../base/errors.ts";
+import { type BackupName, instanceTail, parseBackupName } from "./names.ts";
+import type { BackupTarget } from "./types.ts";
+
+export interface NewestBackup extends BackupName {
+  target: BackupTarget;
+  bytes: number;
+}
+
+/**
+ * The newest backup of one instance, by its name.
+ * @param where what the targets are together, to tell people
+ * @param did whose; null takes the only instance that has backups there
+ * @throws SplError not_found; conflict where it takes a DID to choose; what the targets throw
+ */
+export async function newestBackup(
+  targets: readonly BackupTarget[],
+  where: string,
+  did: string | null,
+): Promise<NewestBackup> {
+  const found: NewestBackup[] = [];
+  for (const target of targets) {
+    for (const { name, bytes } of await target.list()) {
+      const parsed = parseBackupName(name);
+      if (parsed === null || (did !== null && parsed.instance !== instanceTail(did))) continue;
+      found.push({ ...parsed, target, bytes });
+    }
+  }
+  const hint = "name a bundle with --from";
+  const [newest] = found.sort((a, b) => b.time - a.time);
+  if (newest === undefined) {
+    const whose = did === null ? "" : ` of ${did}`;
+    throw new SplError("not_found", `there is no backup${whose} in ${where}`, { hint });
+  }
+  if (found.some(({ instance }) => instance !== newest.instance)) {
+    throw new SplError(
+      "conflict",
+      `there are backups of several instances in ${where}, and none is running that tells which is meant`,
+      {
+        hint: "start it, or name a bundle with --from",
+      },
+    );
+  }
+  return newest;
+}
