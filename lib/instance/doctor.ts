@@ -59,10 +59,7 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
     yield await checkAsync("store", async () => {
       const problems = await instance.store.integrityCheck();
       if (problems.length === 0) return pass("structure and indexes are sound");
-      return fail(
-        problems.join("; "),
-        "keep a copy of the home, then move the home away and spl restore a bundle",
-      );
+      return fail(problems.join("; "), "move the home away, then spl restore a bundle");
     });
     if (options.rebuild) {
       yield await checkAsync("rebuild", async () => {
@@ -167,7 +164,7 @@ async function checkRecords(reader: Reader, deep: boolean): Promise<Result> {
         const sound =
           key !== undefined && toHex(sha256.hash(entry.canonical)) === entry.id && verifyEntry(entry, key);
         if (!sound)
-          return fail(`record ${entry.id} is damaged`, "move the home away and spl restore a bundle");
+          return fail(`record ${entry.id} is damaged`, "move the home away, then spl restore a bundle");
       }
     }
   }

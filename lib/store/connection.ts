@@ -127,7 +127,7 @@ function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }:
 /** What is in the store contradicts itself, or is not what was written. */
 export function damaged(path: string, reason: string, cause?: unknown): SplError {
   return new SplError("store_damaged", `the store ${path} is damaged: ${reason}`, {
-    hint: "keep a copy of it, run spl doctor, then move the home away and spl restore a bundle",
+    hint: "run spl doctor, then move the home away and spl restore a bundle",
     cause,
   });
 }
