@@ -110,14 +110,21 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     undo.defer(async () => {
       stopping.abort();
       const jobsEnded = ctx.jobs.stop();
-      await Promise.all([jobsEnded, ...servers.map((server) => drain(server, jobsEnded))]);
+      // What has these names is another daemon's where the home went away under this one. To stop a server on a socket
+      // removes that by its name.
+      const isForHome = lock.isForHome();
+      const ending = isForHome ? servers : [tcp];
+      await Promise.all([jobsEnded, ...ending.map((server) => drain(server, jobsEnded))]);
+      if (!isForHome) return;
       keepNonces(paths, ctx.signatures.remembered);
       rmSync(paths.daemon, { force: true });
       // Before the store's log goes, which is what says that it may (`requireLog`).
       syncDirectory(paths.run);
     });
     servers.push(listenUnix(app, paths.socket));
-    undo.defer(() => rmSync(paths.socket, { force: true }));
+    undo.defer(() => {
+      if (lock.isForHome()) rmSync(paths.socket, { force: true });
+    });
     const info: DaemonInfo = { pid: process.pid, url: ctx.url, port, started_at: ctx.startedAt };
     writeFileAtomic(paths.daemon, utf8(`${JSON.stringify(info)}\n`));
 
