@@ -102,6 +102,8 @@ export const COMMANDS: readonly Section[] = [
     commands: {
       export: () => import("./export.ts"),
       import: () => import("./import.ts"),
+      restore: () => import("./restore.ts"),
+      rollback: () => import("./rollback.ts"),
       verify: () => import("./verify.ts"),
       diff: () => import("./diff.ts"),
       bundle: {

@@ -1,6 +1,7 @@
 import type { ImportSummary, Manifest } from "../lib/api/wire.ts";
-import { counted } from "../lib/base/text.ts";
+import { SplError } from "../lib/base/errors.ts";
 import { decryptArgs, readBundleFile } from "./_bundle_file.ts";
+import { ADOPTED, summaryNotes, summaryText, verifiedText } from "./_import_text.ts";
 import { type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";
 import { connectForBundle } from "./_target.ts";
 
@@ -19,11 +20,19 @@ const command = defineSpl({
     keepIdentity: { type: "boolean", description: "take the records only" },
     expectDid: { type: "string", valueHint: "DID", description: "refuse a bundle of anyone else" },
     deep: { type: "boolean", description: "check each of the identity's own signatures as well" },
+    autoRollback: {
+      type: "boolean",
+      default: true,
+      description: "keep the import although the instance does not come up right behind it",
+    },
     ...decryptArgs,
     ...targetArgs,
   },
   examples: ["spl import ~/migration.tar.zst", "spl import --dry-run ~/migration.tar.zst"],
-  run: async (ctx, { file, dryRun, forceOverwrite, keepIdentity, expectDid, deep, decryptKey, url }) => {
+  run: async (
+    ctx,
+    { file, dryRun, forceOverwrite, keepIdentity, expectDid, deep, autoRollback, decryptKey, url },
+  ) => {
     const client = await connectForBundle(ctx, { url }, "importing into");
     const query = {
       dry_run: dryRun,
@@ -31,6 +40,7 @@ const command = defineSpl({
       keep_identity: keepIdentity,
       expect_did: expectDid,
       deep,
+      no_auto_rollback: !autoRollback,
     };
     let manifest: Manifest | null = null;
     const summary = await client.importBundle(
@@ -39,32 +49,29 @@ const command = defineSpl({
       async (verified) => {
         manifest = verified.manifest;
         await ctx.progress.clear();
-        return say(
-          ctx,
-          `✓ Bundle verified
-  signature:     ${verified.signature}
-  source DID:    ${verified.source_did}
-
-→ ${dryRun ? "Dry run..." : "Importing..."}
-`,
-        );
+        return say(ctx, `${verifiedText(verified)}→ ${dryRun ? "Dry run..." : "Importing..."}\n`);
       },
     );
-    if (ctx.output !== "text") return ctx.out.write(jsonLine(summary));
+    if (ctx.output !== "text") {
+      await ctx.out.write(jsonLine(summary));
+      return requireUp(summary);
+    }
     await say(
       ctx,
-      `  records inserted:    ${summary.inserted}
-  records deduplicated: ${summary.deduplicated}
-  threads:             ${summary.threads}
-  federation pairs:    ${summary.federation_pairs}
-  identity:            ${identityLine(summary, manifest)}
-
-✓ ${dryRun ? "Dry run complete, nothing was written" : "Import complete"}
-`,
+      `${summaryText(summary, identityLine(summary, manifest))}✓ ${dryRun ? "Dry run complete, nothing was written" : "Import complete"}\n`,
     );
-    for (const note of notes(summary)) await ctx.err.line(note);
+    for (const note of summaryNotes(summary)) await ctx.err.line(note);
+    requireUp(summary);
   },
 });
+
+/** @throws SplError unhealthy for an import that was kept although it should have been taken back */
+function requireUp({ problem, batch }: ImportSummary): void {
+  if (problem === null) return;
+  throw new SplError("unhealthy", `the import was kept, but the instance did not come up right: ${problem}`, {
+    hint: `spl rollback ${batch} takes it back`,
+  });
+}
 
 function say(ctx: Context, text: string): Promise<void> {
   return ctx.output === "text" ? ctx.out.write(text) : Promise.resolve();
@@ -80,21 +87,11 @@ async function* sending(ctx: Context, chunks: AsyncIterable<Uint8Array>): AsyncG
 }
 
 function identityLine({ identity, instance_did }: ImportSummary, manifest: Manifest | null): string {
-  if (identity === "adopted") return "adopted (private key matches incoming bundle)";
+  if (identity === "adopted") return ADOPTED;
   if (identity === "unchanged") return "unchanged (already this identity)";
   return manifest?.identity === "none"
     ? `not in bundle (kept ${instance_did})`
     : `kept ${instance_did} (--keep-identity)`;
-}
-
-/** What a person should know beyond the summary. */
-function* notes({ accounts_kept, tokens, inert_pairs, source_did }: ImportSummary): Generator<string> {
-  if (tokens > 0)
-    yield `${counted(tokens, "carried token")} valid here now, with the scopes of ${tokens === 1 ? "its account" : "their accounts"}`;
-  if (accounts_kept.length > 0) yield `accounts that existed stay as they were: ${accounts_kept.join(", ")}`;
-  if (inert_pairs > 0) {
-    yield `${counted(inert_pairs, "federation pair")} of ${source_did} without effect under another identity`;
-  }
 }
 
 export default command;

@@ -3,7 +3,14 @@ import { SplError } from "../lib/base/errors.ts";
 import { workerSpecifier } from "../lib/base/runtime.ts";
 import type { Manifest } from "../lib/bundle/types.ts";
 import type { ActorImportOptions, ActorImportSummary } from "../lib/instance/actor_import.ts";
-import type { BundleVerified, ExportOptions, ImportOptions, ImportSummary } from "../lib/instance/types.ts";
+import type { CheckedImportOptions } from "../lib/instance/checked_import.ts";
+import type {
+  BundleVerified,
+  ExportOptions,
+  ImportSummary,
+  RollbackOptions,
+  RollbackSummary,
+} from "../lib/instance/types.ts";
 import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
 import type { Log } from "./log.ts";
 
@@ -29,11 +36,18 @@ export interface ImportJob {
   imported: Promise<ImportSummary>;
 }
 
-/** Runs exports and imports in workers, and knows which are running. */
+/** An import, or a rollback, which has no upload. */
+interface Taking {
+  worker: BundleWorker;
+  upload: Upload | null;
+}
+
+/** Runs exports, imports and rollbacks in workers, and knows which are running. */
 export class BundleJobs {
   readonly #running = new Set<BundleWorker>();
   readonly #exports = new Set<BundleWorker>();
-  #import: { worker: BundleWorker; upload: Upload } | null = null;
+  /** One at a time. */
+  #import: Taking | null = null;
   #stopping: SplError | null = null;
 
   /** @param clock milliseconds from any beginning, never going back */
@@ -69,7 +83,7 @@ export class BundleJobs {
    */
   async startImport(
     input: AsyncIterable<Uint8Array>,
-    options: ImportOptions,
+    options: CheckedImportOptions,
     beforeAdoption: (did: string) => Promise<void> = async () => undefined,
   ): Promise<ImportJob> {
     const worker = await this.#startUpload(input, { kind: "import", home: this.home, options });
@@ -93,28 +107,39 @@ export class BundleJobs {
   }
 
   async #startUpload(input: AsyncIterable<Uint8Array>, job: ToWorker): Promise<BundleWorker> {
-    await this.#vacateImport();
-    if (this.#import) {
-      throw new SplError("import_running", "an import is running already", {
-        hint: "wait for it to end and try again",
-      });
-    }
+    while (this.#import) await this.#vacate(this.#import);
     const worker = this.#start();
     const upload = new Upload(input, this.clock);
-    this.#import = { worker, upload };
-    worker.ended.then(() => {
-      this.#import = null;
-    });
+    this.#occupy(worker, upload);
     worker.post(job);
     worker.feed(upload.chunks());
     return worker;
   }
 
-  async #vacateImport(): Promise<void> {
-    if (!this.#import) return;
-    const { worker, upload } = this.#import;
+  /** @throws SplError import_running, and what `rollBack` throws */
+  async rollBack(options: RollbackOptions): Promise<RollbackSummary> {
+    while (this.#import) await this.#vacate(this.#import);
+    const worker = this.#start();
+    this.#occupy(worker, null);
+    worker.post({ kind: "rollback", home: this.home, options });
+    return worker.rolledBack.promise;
+  }
+
+  #occupy(worker: BundleWorker, upload: Upload | null): void {
+    this.#import = { worker, upload };
+    worker.ended.then(() => {
+      this.#import = null;
+    });
+  }
+
+  /** Waits until what was running is over, and ends it where it only waits itself. @throws SplError import_running */
+  async #vacate({ worker, upload }: Taking): Promise<void> {
     if (!worker.over) {
-      if (this.clock() - upload.heardAt < SILENT_MS) return;
+      if (upload === null || this.clock() - upload.heardAt < SILENT_MS) {
+        throw new SplError("import_running", `${upload ? "an import" : "a rollback"} is running already`, {
+          hint: "wait for it to end and try again",
+        });
+      }
       worker.abort(
         new SplError("import_running", "nothing came of the bundle for a minute, and another import began", {
           hint: "import it again when the other has ended",
@@ -169,6 +194,7 @@ class BundleWorker {
   readonly verified = handled<BundleVerified>();
   readonly imported = handled<ImportSummary>();
   readonly actorImported = handled<ActorImportSummary>();
+  readonly rolledBack = handled<RollbackSummary>();
   /** The DID that the import is about to adopt. */
   readonly adopting = handled<string>();
   /** The job has its result; the thread is about to end. */
@@ -237,13 +263,15 @@ class BundleWorker {
     } else {
       if (message.kind === "imported") this.imported.resolve(message.summary);
       else if (message.kind === "actor-imported") this.actorImported.resolve(message.summary);
+      else if (message.kind === "rolled-back") this.rolledBack.resolve(message.summary);
       this.over = true;
     }
   }
 
   /** Whoever waits for this worker meets the error; where nobody does, nothing happens. */
   #fail(error: unknown): void {
-    for (const { reject } of [this.manifest, this.verified, this.imported, this.actorImported]) reject(error);
+    const results = [this.manifest, this.verified, this.imported, this.actorImported, this.rolledBack];
+    for (const { reject } of results) reject(error);
     this.#input.end(error);
     this.#output.fail(error);
     this.over = true;

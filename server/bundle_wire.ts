@@ -1,13 +1,21 @@
 import type { Problem } from "../lib/api/problem.ts";
 import type { Manifest } from "../lib/bundle/types.ts";
 import type { ActorImportOptions, ActorImportSummary } from "../lib/instance/actor_import.ts";
-import type { BundleVerified, ExportOptions, ImportOptions, ImportSummary } from "../lib/instance/types.ts";
+import type { CheckedImportOptions } from "../lib/instance/checked_import.ts";
+import type {
+  BundleVerified,
+  ExportOptions,
+  ImportSummary,
+  RollbackOptions,
+  RollbackSummary,
+} from "../lib/instance/types.ts";
 
 /** What main thread and bundle worker say to each other. One worker does one job, then it is ended. */
 export type ToWorker =
   | { kind: "export"; home: string; options: ExportOptions }
-  | { kind: "import"; home: string; options: ImportOptions }
+  | { kind: "import"; home: string; options: CheckedImportOptions }
   | { kind: "actor-import"; home: string; options: ActorImportOptions }
+  | { kind: "rollback"; home: string; options: RollbackOptions }
   | { kind: "abort"; problem: Problem }
   /** The answer to `adopting`: go on. */
   | { kind: "adopt" }
@@ -21,6 +29,7 @@ export type FromWorker =
   | { kind: "imported"; summary: ImportSummary }
   | { kind: "actor-imported"; summary: ActorImportSummary }
   | { kind: "exported" }
+  | { kind: "rolled-back"; summary: RollbackSummary }
   /** `trace` is for the log, of errors that nobody foresaw. */
   | { kind: "failed"; problem: Problem; trace: string | null }
   | Flow;

@@ -2,16 +2,18 @@ import { fromProblem, toProblem, toSplError } from "../lib/api/problem.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { MAX_ACTOR_LINE } from "../lib/bundle/actor_file.ts";
 import { type ActorImportOptions, importActor } from "../lib/instance/actor_import.ts";
+import { type CheckedImportOptions, importChecked } from "../lib/instance/checked_import.ts";
 import { exportBundle } from "../lib/instance/export.ts";
-import { importBundle } from "../lib/instance/import.ts";
 import { Instance } from "../lib/instance/instance.ts";
-import type { BundleVerified, ExportOptions, ImportOptions } from "../lib/instance/types.ts";
+import { rollBack } from "../lib/instance/rollback.ts";
+import type { BundleVerified, ExportOptions, RollbackOptions } from "../lib/instance/types.ts";
 import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
 import { splitLines } from "./stages/lines.ts";
 
 /**
- * Exports or imports one bundle, or one actor, over a store connection of its own, so that the main thread goes on answering.
- * The first message says which; `exported`, `imported`, `actor-imported` or `failed` is the last thing that it says.
+ * Exports or imports one bundle, imports one actor, or undoes imports, over a store connection of its own, so that the main
+ * thread goes on answering. The first message says which; `exported`, `imported`, `actor-imported`, `rolled-back` or `failed`
+ * is the last thing that it says.
  */
 
 declare const self: Worker;
@@ -37,6 +39,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "export") report(exporting(data.home, data.options));
   else if (data.kind === "import") report(importing(data.home, data.options));
   else if (data.kind === "actor-import") report(importingActor(data.home, data.options));
+  else if (data.kind === "rollback") report(rollingBack(data.home, data.options));
   else if (data.kind === "chunk") input.push(data.bytes);
   else if (data.kind === "end") input.end();
   else if (data.kind === "taken") output.taken(data.bytes);
@@ -61,13 +64,13 @@ async function exporting(home: string, options: ExportOptions): Promise<FromWork
   return { kind: "exported" };
 }
 
-async function importing(home: string, options: ImportOptions): Promise<FromWorker> {
+async function importing(home: string, options: CheckedImportOptions): Promise<FromWorker> {
   const onVerified = (verified: BundleVerified) => say({ kind: "verified", verified });
   const beforeAdoption = (did: string) => {
     say({ kind: "adopting", did });
     return adoption.promise;
   };
-  const summary = await importBundle(home, input, options, { onVerified, beforeAdoption });
+  const summary = await importChecked(home, input, options, { onVerified, beforeAdoption });
   return { kind: "imported", summary };
 }
 
@@ -79,6 +82,10 @@ async function importingActor(home: string, options: ActorImportOptions): Promis
   // The import is done. Where the disk is full, this has to wait for the next commit.
   await instance.store.checkpoint().catch(() => undefined);
   return { kind: "actor-imported", summary };
+}
+
+async function rollingBack(home: string, options: RollbackOptions): Promise<FromWorker> {
+  return { kind: "rolled-back", summary: await rollBack(home, options) };
 }
 
 async function report(job: Promise<FromWorker>): Promise<void> {

@@ -38,7 +38,7 @@ export interface AppContext {
   steward: StewardWatch;
   /** Serves the directory: the highest statement of any DID (spec, section 3). */
   servesDirectory: boolean;
-  /** Says where this machine keeps backups and the receipts of drills. */
+  /** Says where this machine keeps backups, the receipts of drills, and copies of what rollbacks remove. */
   env: Env;
   /** Unix milliseconds. */
   startedAt: number;

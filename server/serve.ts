@@ -16,6 +16,7 @@ import { ClockOffsets } from "../lib/instance/clock_offsets.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { Instance, initInstance, type Ports } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
+import type { Migration } from "../lib/store/connection.ts";
 import { type App, makeApp } from "./app.ts";
 import { BundleJobs } from "./bundle_jobs.ts";
 import { Changes } from "./changes.ts";
@@ -50,7 +51,7 @@ export interface ServeOptions extends SettingFlags {
   name?: string | undefined;
   /** SHA-256 of a bootstrap token that the instance is to accept, unless it knew it before. */
   bootstrap?: Uint8Array | null;
-  /** Says where this machine keeps backups and the receipts of drills. */
+  /** Says where this machine keeps backups, the receipts of drills, and copies of what rollbacks remove. */
   env?: Env;
   ports?: Partial<Ports>;
   /** Hears what goes to the log. */
@@ -91,7 +92,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       settings.tls,
     );
     undo.defer(() => tcp.stop(true));
-    const instance = await openInstance(options);
+    const migrations: Migration[] = [];
+    const instance = await openInstance(options, (migration) => migrations.push(migration));
     undo.defer(() => instance.close());
     // What a killed daemon said of itself is true no longer.
     rmSync(paths.daemon, { force: true });
@@ -111,17 +113,25 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     undo.defer(async () => {
       stopping.abort();
       const jobsEnded = ctx.jobs.stop();
-      await Promise.all([jobsEnded, ...servers.map((server) => drain(server, jobsEnded))]);
+      // What has these names is another daemon's where the home went away under this one. To stop a server on a socket
+      // removes that by its name.
+      const isForHome = lock.isForHome();
+      const ending = isForHome ? servers : [tcp];
+      await Promise.all([jobsEnded, ...ending.map((server) => drain(server, jobsEnded))]);
+      if (!isForHome) return;
       keepNonces(paths, ctx.signatures.remembered);
       rmSync(paths.daemon, { force: true });
       // Before the store's log goes, which is what says that it may (`requireLog`).
       syncDirectory(paths.run);
     });
     servers.push(listenUnix(app, paths.socket));
-    undo.defer(() => rmSync(paths.socket, { force: true }));
+    undo.defer(() => {
+      if (lock.isForHome()) rmSync(paths.socket, { force: true });
+    });
     const info: DaemonInfo = { pid: process.pid, url: ctx.url, port, started_at: ctx.startedAt };
     writeFileAtomic(paths.daemon, utf8(`${JSON.stringify(info)}\n`));
 
+    for (const migration of migrations) ctx.log("upgrade", { ...migration });
     const { did } = await instance.store.read((reader) => instance.signer(reader));
     ctx.log("start", {
       version: VERSION,
@@ -187,9 +197,12 @@ function readLiving(path: string): DaemonInfo | null {
   }
 }
 
-async function openInstance({ home, name, bootstrap, ports }: ServeOptions): Promise<Instance> {
+async function openInstance(
+  { home, name, bootstrap, ports }: ServeOptions,
+  onMigrated: (migration: Migration) => void,
+): Promise<Instance> {
   if (!exists(homePaths(home).db)) await initInstance(home, name, ports);
-  const instance = await Instance.open(home, ports, { ownsLog: true });
+  const instance = await Instance.open(home, ports, { ownsLog: true, onMigrated });
   try {
     const identity = await instance.store.read((reader) => instance.signer(reader));
     if (name !== undefined && name !== identity.name) {

@@ -62,6 +62,11 @@ export class StewardWatch {
     );
   }
 
+  /** This home is who it was before an adoption. It tells so, and takes nothing back that went elsewhere meanwhile. */
+  returned(): Promise<void> {
+    return this.#patiently(this.#round());
+  }
+
   /** Ends what is on its way. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);

@@ -566,9 +566,60 @@ export const ImportSummary = z
     tokens: count.describe("tokens of the bundle that open this instance now"),
     inert_pairs: count,
     dry_run: z.boolean(),
+    batch: count.nullable().describe("its number, for a rollback; null on a dry run"),
+    problem: z
+      .string()
+      .nullable()
+      .describe("why the instance did not come up right, kept on request; null when it did"),
     receipt: ImportReceipt.nullable(),
   })
   .meta({ id: "ImportSummary" });
+
+export const Import = z
+  .strictObject({
+    n: count,
+    at: z.iso.datetime(),
+    source_did: did,
+    inserted: count,
+    digest_before: hash,
+    records_before: count,
+    did_before: did,
+    did_after: did,
+    state: z
+      .enum(["standing", "undone", "kept"])
+      .describe("undone by a rollback; kept: made by an earlier release, without a way back"),
+  })
+  .meta({ id: "Import", description: "one import, and the instance before it" });
+
+export const NewRollback = z
+  .strictObject({
+    batch: z
+      .int()
+      .min(1)
+      .nullable()
+      .optional()
+      .describe("the first import to undo; the last one unless given"),
+  })
+  .meta({ id: "NewRollback" });
+
+export const Rollback = z
+  .strictObject({
+    batch: count.describe("the first import that was undone"),
+    batches: count.describe("how many were"),
+    copy: z
+      .string()
+      .nullable()
+      .describe("path, on the instance's machine, of the bundle of everything as it was"),
+    removed: count.describe("records"),
+    removed_local: count.describe("of these, those that no import brought"),
+    restored: count.describe("records with the envelope again that an import had replaced"),
+    records: count,
+    digest: hash.describe("proven to be that of before the import"),
+    identity: z.enum(["unchanged", "restored"]),
+    instance_did: did,
+    left_did: did.nullable().describe("the identity that this home gave up"),
+  })
+  .meta({ id: "Rollback" });
 
 export const ImportEvent = z
   .discriminatedUnion("event", [

@@ -44,6 +44,8 @@ export type Manifest = z.infer<typeof schemas.Manifest>;
 export type BundleVerified = z.infer<typeof schemas.BundleVerified>;
 export type ImportReceipt = z.infer<typeof schemas.ImportReceipt>;
 export type ImportSummary = z.infer<typeof schemas.ImportSummary>;
+export type Import = z.infer<typeof schemas.Import>;
+export type Rollback = z.infer<typeof schemas.Rollback>;
 export type ImportEvent = z.infer<typeof schemas.ImportEvent>;
 
 export type SyncOutcome = z.infer<typeof schemas.SyncOutcome>;

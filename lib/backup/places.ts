@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync } from "node:fs";
-import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { toHex, utf8 } from "../base/bytes.ts";
 import { fileError, systemCode } from "../base/errors.ts";
+import { dataFolder } from "../base/home.ts";
 import { sha256 } from "../base/sha256.ts";
 import { HomeLock } from "../instance/lock.ts";
 import { FolderTarget } from "./folder_target.ts";
@@ -10,13 +10,6 @@ import { didTail } from "./names.ts";
 import type { BackupTarget } from "./types.ts";
 
 export type Env = Record<string, string | undefined>;
-
-/** `$XDG_DATA_HOME/syncropel`, else `~/.local/share/…`. A relative XDG path is ignored, as its standard asks. */
-export function dataFolder(env: Env): string {
-  const xdg = env.XDG_DATA_HOME;
-  const base = xdg !== undefined && isAbsolute(xdg) ? xdg : join(env.HOME || homedir(), ".local", "share");
-  return join(base, "syncropel");
-}
 
 export function backupsFolder(env: Env): string {
   return join(dataFolder(env), "backups");

@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 
 /** Where everything of one instance lives (spec, section 6). */
 export interface HomePaths {
@@ -31,6 +31,18 @@ export function defaultHome(env: Record<string, string | undefined>): string {
 /** Home of a hosting service: `$SPL_HOST_HOME`, else `~/.syncro-host`, absolute. */
 export function hostHome(env: Record<string, string | undefined>): string {
   return resolve(env.SPL_HOST_HOME || join(env.HOME || homedir(), ".syncro-host"));
+}
+
+/** `$XDG_DATA_HOME/syncropel`, else `~/.local/share/…`. A relative XDG path is ignored, as its standard asks. */
+export function dataFolder(env: Record<string, string | undefined>): string {
+  const xdg = env.XDG_DATA_HOME;
+  const base = xdg !== undefined && isAbsolute(xdg) ? xdg : join(env.HOME || homedir(), ".local", "share");
+  return join(base, "syncropel");
+}
+
+/** Where copies are kept of what rollbacks remove: outside every home. */
+export function rollbackCopies(env: Record<string, string | undefined>): string {
+  return join(dataFolder(env), "rollbacks");
 }
 
 export function homePaths(home: string): HomePaths {

@@ -17,6 +17,7 @@ import type {
   Envelope,
   FeedEntry,
   Identity,
+  Import,
   ImportEvent,
   ImportSummary,
   Manifest,
@@ -35,6 +36,7 @@ import type {
   Redeem,
   Redeemed,
   RevokedIdentity,
+  Rollback,
   ServiceAccount,
   ServiceAccountDetail,
   Status,
@@ -61,6 +63,7 @@ export interface ImportQuery {
   keep_identity: boolean;
   expect_did?: string | undefined;
   deep: boolean;
+  no_auto_rollback?: boolean;
 }
 
 export interface ActorImportQuery {
@@ -345,6 +348,16 @@ export class InstanceClient {
     throw new SplError("unreachable", "the instance went away before it said how the import ended", {
       hint: "spl status shows what it holds now; importing again is safe",
     });
+  }
+
+  /** Oldest first. */
+  imports(): Promise<Import[]> {
+    return this.#http.getJson("/v1/imports");
+  }
+
+  /** Takes the instance back to before an import; null for the last one. */
+  rollBack(batch: number | null): Promise<Rollback> {
+    return this.#http.postJson("/v1/rollback", { batch });
   }
 
   async *#pages<T>(path: string, query: { since?: string | undefined } = {}): AsyncGenerator<T> {

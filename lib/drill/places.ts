@@ -1,8 +1,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { didTail } from "../backup/names.ts";
-import { dataFolder, type Env, makePrivate } from "../backup/places.ts";
+import { type Env, makePrivate } from "../backup/places.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
+import { dataFolder } from "../base/home.ts";
 import { HomeLock } from "../instance/lock.ts";
 
 export function drillsFolder(env: Env): string {

@@ -27,6 +27,8 @@ export interface Link {
   shared: Selection;
   /** How often what is shared has changed by a thread's late opening. */
   openings: number;
+  /** How many imports were undone here: a place in a peer's feed from before a rollback lies behind records that are gone. */
+  undone: number;
 }
 
 /**
@@ -44,25 +46,27 @@ export async function linkOf(instance: Instance, reader: Reader, pair: string): 
     });
   }
   const openings = await reader.lateOpenings();
-  return { self: did, storeId: stewardId, shared: sharedWith(folds, found), openings };
+  const undone = await reader.undone();
+  return { self: did, storeId: stewardId, shared: sharedWith(folds, found), openings, undone };
 }
 
 /**
  * Stores a checked page and where the next one begins, in one transaction. What is not shared, or has an impossible
  * clock, is left out and counted in `page.refused`.
  * @param closed threads that turned out to be private; belongs to one pull
- * @param cursor told what is shared now; null keeps the cursor that is there
- * @throws SplError as `linkOf`; then nothing of the page is stored
+ * @param cursor told what holds now; null keeps the cursor that is there
+ * @throws SplError as `linkOf`, and what `cursor` throws; then nothing of the page is stored
  */
 export async function applyPage(
   instance: Instance,
   pair: { id: string; peer_did: string },
   page: CheckedPage,
   closed: Set<string>,
-  cursor: ((shared: Selection) => string) | null,
+  cursor: ((link: Link) => string) | null,
 ): Promise<InsertResult> {
   return instance.store.transact(async (writer) => {
-    const { shared } = await linkOf(instance, writer, pair.id);
+    const link = await linkOf(instance, writer, pair.id);
+    const { shared } = link;
     const admitted: Entry[] = [];
     const breath = new Breath();
     for (const [thread, entries] of Map.groupBy(page.entries, (entry) => entry.thread)) {
@@ -79,7 +83,7 @@ export async function applyPage(
       sum.replaced += result.replaced;
       await breath.take();
     }
-    if (cursor) await putPeerRow(writer, pair.peer_did, () => ({ cursor: cursor(shared) }));
+    if (cursor) await putPeerRow(writer, pair.peer_did, () => ({ cursor: cursor(link) }));
     return sum;
   });
 }

@@ -23,9 +23,11 @@ export async function follow(
   options: PullOptions,
   onPage: (summary: PullSummary) => Promise<void>,
 ): Promise<void> {
+  const intake = new Intake(instance, pair, options, new PullSummary());
   const cursor = await instance.store.read(async (reader) => {
-    const { shared } = await linkOf(instance, reader, pair.id);
-    return cursorIn((await reader.peer(pair.peer_did))?.cursor ?? null, shared);
+    const link = await linkOf(instance, reader, pair.id);
+    intake.begin(link);
+    return cursorIn((await reader.peer(pair.peer_did))?.cursor ?? null, link.shared);
   });
   const { signal } = options;
   const answer = await call({
@@ -34,7 +36,6 @@ export async function follow(
     accept: "text/event-stream",
     ...(signal && { signal }),
   });
-  const intake = new Intake(instance, pair, options, new PullSummary());
   for await (const lines of eventsOf(answer.chunks(STREAM_BOUNDS))) {
     const page = await readPage(lines);
     if (page.cursor === null) throw misbehaves("sends a page of its feed without a cursor");

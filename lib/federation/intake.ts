@@ -1,6 +1,7 @@
+import { SplError } from "../base/errors.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Selection } from "../store/types.ts";
-import { applyPage } from "./apply.ts";
+import { applyPage, type Link } from "./apply.ts";
 import { type CheckedPage, checkPage } from "./check.ts";
 import type { ReceivedPage } from "./page.ts";
 import { Refusals } from "./refusals.ts";
@@ -43,6 +44,7 @@ export class PullSummary {
 export class Intake {
   /** Threads that turned out to be private on the way. */
   readonly #closed = new Set<string>();
+  #undone = 0;
 
   constructor(
     readonly instance: Instance,
@@ -51,6 +53,11 @@ export class Intake {
     /** What is brought up to date. */
     public summary: PullSummary,
   ) {}
+
+  /** To be told what holds when it is read where the feed goes on. */
+  begin({ undone }: Link): void {
+    this.#undone = undone;
+  }
 
   /**
    * Checks all that a page itself tells.
@@ -68,13 +75,21 @@ export class Intake {
   async store(checked: CheckedPage, cursor: string | null): Promise<void> {
     const { instance, pair, options, summary } = this;
     const kept = options.thread === undefined ? cursor : null;
-    const bound = kept === null ? null : (shared: Selection) => boundCursor(kept, shared);
+    const bound = kept === null ? null : (link: Link) => this.bind(kept, link);
     const result = await applyPage(instance, pair, checked, this.#closed, bound);
     summary.pulled += result.inserted;
     summary.deduplicated += result.deduplicated + result.replaced;
     summary.refused.addAll(checked.refused);
     for (const id of checked.owed) if (summary.owed.size < MOST_OWED) summary.owed.add(id);
     if (result.inserted + result.replaced > 0) options.onNews?.();
+  }
+
+  /** A cursor as it is kept. @throws SplError sync_failed after a rollback since `begin` */
+  bind(cursor: string, { shared, undone }: Link): string {
+    if (undone === this.#undone) return boundCursor(cursor, shared);
+    throw new SplError("sync_failed", "this instance was rolled back meanwhile", {
+      hint: "the next sync begins anew",
+    });
   }
 }
 

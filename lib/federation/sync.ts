@@ -7,7 +7,7 @@ import type { Reader, Selection } from "../store/types.ts";
 import { linkOf } from "./apply.ts";
 import type { CheckedPage } from "./check.ts";
 import { ASKED_IDS, MAX_PAGE_BYTES } from "./feed.ts";
-import { boundCursor, cursorIn, Intake, type PullOptions, PullSummary } from "./intake.ts";
+import { cursorIn, Intake, type PullOptions, PullSummary } from "./intake.ts";
 import type { PeerRequest } from "./link.ts";
 import { linesOf, misbehaves, type ReceivedPage, readPage } from "./page.ts";
 import { putPeerRow } from "./peer_row.ts";
@@ -106,6 +106,7 @@ class Pull {
     const { store } = this.instance;
     const { shared, kept } = await store.read(async (reader) => {
       const link = await linkOf(this.instance, reader, this.pair.id);
+      this.#intake.begin(link);
       return { shared: link.shared, kept: await reader.peer(this.pair.peer_did) };
     });
     const { thread, reconcile = false } = this.options;
@@ -220,8 +221,12 @@ class Pull {
       if (digest.hex() !== here.hex()) await this.#reconcileEnvelopes(shared);
     }
     if (cursor !== null && this.options.thread === undefined) {
-      const kept = boundCursor(cursor, shared);
-      await store.transact((writer) => putPeerRow(writer, this.pair.peer_did, () => ({ cursor: kept })));
+      const place = cursor;
+      await store.transact(async (writer) => {
+        const { undone } = await linkOf(this.instance, writer, this.pair.id);
+        const kept = this.#intake.bind(place, { ...link, undone });
+        await putPeerRow(writer, this.pair.peer_did, () => ({ cursor: kept }));
+      });
     }
     return { cursor, complete: true };
   }

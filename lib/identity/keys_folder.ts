@@ -58,8 +58,7 @@ export function saveKey(dir: string, key: KeyPair): void {
  */
 export function loadKey(dir: string, fingerprint: string): KeyPair {
   const path = keyPath(dir, fingerprint);
-  const hint =
-    "put the file back from a copy of keys/, or move the home away, then spl init and spl import BUNDLE";
+  const hint = "put the file back from a copy of keys/, or move the home away, then spl restore BUNDLE";
   const { mode, size, file } = statKey(path, hint);
   if (!file) throw new SplError("key_damaged", `the private key ${path} is no regular file`, { hint });
   if (mode & 0o077) {
@@ -131,6 +130,31 @@ export function retireKey(dir: string, fingerprint: string): void {
 }
 
 /**
+ * Moves a key back from `retired/`, durably. One that is in its place is no error.
+ * @throws SplError key_missing, file_unreadable
+ */
+export function recallKey(dir: string, fingerprint: string): void {
+  const path = keyPath(dir, fingerprint);
+  const retired = join(dir, RETIRED);
+  const name = `${fingerprint}.key`;
+  try {
+    if (existsSync(path)) return;
+    const named = existsSync(retired) ? readdirSync(retired).filter((file) => file.startsWith(name)) : [];
+    for (const file of named) {
+      const seed = readKey(join(retired, file));
+      if (seed.length !== 32 || keyFromSeed(seed).fingerprint !== fingerprint) continue;
+      move(dir, join(retired, file), path);
+      return;
+    }
+  } catch (error) {
+    throw fileError(error, "move", path);
+  }
+  throw new SplError("key_missing", `the private key ${join(retired, name)} is missing`, {
+    hint: "put it back from a copy of keys/",
+  });
+}
+
+/**
  * Retires every key but the current one (all where there is none), such as an adoption leaves behind that a crash has
  * cut short.
  * Returns the names of the files that were moved.
@@ -156,8 +180,13 @@ function retire(dir: string, name: string): void {
   let target = join(retired, name);
   for (let n = 2; existsSync(target) && !sameContent(path, target); n++)
     target = join(retired, `${name}.${n}`);
-  renameSync(path, target);
-  syncDirectory(retired);
+  move(dir, path, target);
+}
+
+/** Between the folder and its `retired/`. */
+function move(dir: string, from: string, to: string): void {
+  renameSync(from, to);
+  syncDirectory(join(dir, RETIRED));
   syncDirectory(dir);
 }
 

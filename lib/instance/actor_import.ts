@@ -145,7 +145,19 @@ class ActorImport {
     await this.#check(writer);
     await refuseUnproven(writer, this.signers);
     const { digest, records } = await writer.totals();
-    const seqBefore = await writer.lastSeq();
+    const at = instance.ports.clock();
+    const { key: _, ...identityBefore } = signer;
+    const n = await writer.beginImport({
+      at,
+      sourceDid: header.source_did,
+      recordsRoot: header.records_root,
+      digestBefore: digest,
+      recordsBefore: records,
+      didBefore: signer.did,
+      didAfter: signer.did,
+      seqBefore: await writer.lastSeq(),
+      identityBefore,
+    });
     const source = { did: header.source_did, public_key: header.public_key };
     for (const { did, public_key } of [source, ...this.signers])
       await writer.putSigner({ did, publicKey: fromHex(public_key, 32)! });
@@ -155,7 +167,6 @@ class ActorImport {
       for (const name of ["inserted", "deduplicated", "replaced"] as const) counts[name] += result[name];
       await nextTurn();
     }
-    const at = instance.ports.clock();
     const registration = await this.#registration(writer);
     await emitWith(
       instance,
@@ -170,17 +181,8 @@ class ActorImport {
       { actor: options.by },
     );
     const summary = this.#summary(counts, registration);
-    await writer.addImport({
-      at,
-      sourceDid: header.source_did,
-      recordsRoot: header.records_root,
-      inserted: counts.inserted,
-      digestBefore: digest,
-      recordsBefore: records,
-      didBefore: signer.did,
-      didAfter: signer.did,
-      seqBefore,
-    });
+    // With what it says of itself, which goes with it when it is undone.
+    await writer.endImport(n, (await writer.totals()).records - records);
     const { actor, source_did, inserted, deduplicated } = summary;
     await writer.addAudit(at, "actor-import", {
       actor,

@@ -59,10 +59,11 @@ async function audit({ store, ports }: Instance, manifest: Manifest, by: string 
   }
 }
 
-async function bundleSource(
+/** What a bundle of the whole instance is written from; good as long as the snapshot of `reader`. */
+export async function bundleSource(
   instance: Instance,
   reader: Reader,
-  { identity, carryTokens }: ExportOptions,
+  { identity, carryTokens }: Pick<ExportOptions, "identity" | "carryTokens">,
 ): Promise<BundleSource> {
   const bare = identity === "only";
   if (bare && carryTokens) {

@@ -77,13 +77,13 @@ export const SPOOL_PREFIX = "import-";
 export const INIT_PREFIX = "init-";
 
 /** Whether a store was begun here that never got its name. */
-export function holdsUnfinished({ run }: HomePaths): boolean {
+export function holdsUnfinished({ run }: Pick<HomePaths, "run">): boolean {
   return readdirSync(run).some((name) => name.startsWith(INIT_PREFIX));
 }
 
 /** Removes what a killed process left half done. Only for the holder of the home's lock. */
-export function clearLeftovers({ run, keys }: HomePaths): void {
-  for (const folder of [run, keys]) clearTemporaries(folder);
+export function clearLeftovers({ home, run, keys }: HomePaths): void {
+  for (const folder of [home, run, keys]) clearTemporaries(folder);
   for (const name of readdirSync(run)) {
     if (name.startsWith(SPOOL_PREFIX) || name.startsWith(INIT_PREFIX))
       rmSync(join(run, name), { force: true });

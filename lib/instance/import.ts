@@ -1,20 +1,27 @@
-import { concatBytes, fromHex, toBase64Url, toHex, utf8 } from "../base/bytes.ts";
-import { isoTime } from "../base/clock.ts";
+import { fromHex, toHex } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
-import { nextTurn } from "../base/turn.ts";
-import type { AccountLine, Manifest, SignerLine, TokenLine } from "../bundle/types.ts";
-import { certifies, parseInstanceDid } from "../identity/did.ts";
+import type { Manifest, SignerLine } from "../bundle/types.ts";
+import { parseInstanceDid } from "../identity/did.ts";
 import { type KeyPair, keyFromSeed } from "../identity/key.ts";
 import { repairPointer, retireKey, saveKey } from "../identity/keys_folder.ts";
-import { canonicalBytes } from "../record/canonical.ts";
 import type { InsertResult, Reader, Totals, Writer } from "../store/types.ts";
 import { closeRevokedDevices } from "./devices.ts";
-import { type Inspection, inspectBundle } from "./inspect.ts";
+import type { Inspection } from "./inspect.ts";
 import { Instance, type Ports, type Signer } from "./instance.ts";
+import {
+  type Access,
+  addAccess,
+  type Contents,
+  checkExpected,
+  insertReceived,
+  makeReceipt,
+  type Received,
+  receiveBundle,
+} from "./intake.ts";
 import { Spool } from "./spool.ts";
 import { highestEpoch, refuseRevoked, requireActive } from "./steward.ts";
-import type { BundleVerified, ImportOptions, ImportReceipt, ImportSummary } from "./types.ts";
+import type { BundleVerified, ImportOptions, ImportSummary } from "./types.ts";
 
 /** Page cache while a bundle goes in; the same whatever its size. */
 const IMPORT_CACHE_KIB = 64 * 1024;
@@ -24,17 +31,6 @@ export interface ImportPorts extends Partial<Ports> {
   onVerified?: (verified: BundleVerified) => void;
   /** Called before the identity of a bundle is adopted: what is known elsewhere of where it lives can be learnt. */
   beforeAdoption?: (did: string) => Promise<void>;
-}
-
-/** What a bundle holds besides its records, gathered while it streams. */
-interface Contents {
-  manifest: Manifest;
-  /** Whether it is the bundle of another identity than this instance will have. */
-  foreign: boolean;
-  seed: Uint8Array | null;
-  signers: SignerLine[];
-  accounts: AccountLine[];
-  tokens: TokenLine[];
 }
 
 /**
@@ -54,40 +50,21 @@ export async function importBundle(
   open.defer(() => instance.close());
   const spool = new Spool(instance.paths.run, instance.ports.random);
   open.defer(() => spool.close());
-  const contents: Contents = {
-    manifest: null!,
-    foreign: true,
-    seed: null,
-    signers: [],
-    accounts: [],
-    tokens: [],
-  };
-  const inspection = await inspectBundle(input, {
-    // Vouching for one's own signatures is for who this instance is, not for a stranger: a false one taken in here
-    // would make each later export of this instance be refused.
-    deep: () => options.deep || contents.foreign,
-    onEvent: async (event) => {
-      if (event.kind === "manifest") {
-        contents.manifest = event.manifest;
-        const { totals, did } = await instance.store.read(async (reader) => {
-          const signer = await instance.signer(reader);
-          await requireActive(reader, signer);
-          return { totals: await reader.totals(), did: signer.did };
-        });
-        contents.foreign = isForeign(event.manifest, did, options);
-        checkExpected(event.manifest, options);
-        // A store of another size differs for sure: no need to read on.
-        if (totals.records !== event.manifest.record_count) checkEmpty(totals, options);
-      } else if (event.kind === "identity") contents.seed = event.seed;
-      else if (event.kind === "signers") {
-        if (contents.foreign) refuseUnproven(event.signers);
-        contents.signers = event.signers;
-      } else if (event.kind === "accounts") {
-        contents.accounts = event.accounts;
-        contents.tokens = event.tokens ?? [];
-      } else if (event.kind === "group") spool.write(event.thread, event.entries);
+  const received = await receiveBundle(input, spool, {
+    deep: options.deep,
+    onManifest: async (manifest) => {
+      const { totals, did } = await instance.store.read(async (reader) => {
+        const signer = await instance.signer(reader);
+        await requireActive(reader, signer);
+        return { totals: await reader.totals(), did: signer.did };
+      });
+      checkExpected(manifest, options.expectDid, "import");
+      // A store of another size differs for sure: no need to read on.
+      if (totals.records !== manifest.record_count) checkEmpty(totals, options);
+      return { foreign: isForeign(manifest, did, options) };
     },
   });
+  const { inspection, contents } = received;
   await instance.store.read(async (reader) => {
     await refuseIfDifferent(reader, inspection, options);
     await refuseOtherKeys(reader, contents.signers);
@@ -97,34 +74,32 @@ export async function importBundle(
     source_did: inspection.manifest.source_did,
     manifest: inspection.manifest,
   });
-  const importing = new Import(instance, options, inspection, contents, spool);
+  const importing = new Import(instance, options, received);
   const { did } = await instance.store.read((reader) => instance.signer(reader));
   if (importing.adopts(did)) await beforeAdoption?.(inspection.manifest.source_did);
   if (options.dryRun) return await instance.store.read((reader) => importing.rehearse(reader));
   return await importing.commit();
 }
 
-/** What an import did to who may call: accounts that existed and stayed, tokens that are new here. */
-interface Access {
-  kept: string[];
-  tokens: number;
-}
-
 class Import {
+  readonly inspection: Inspection;
+  readonly contents: Contents;
+
   constructor(
     readonly instance: Instance,
     readonly options: ImportOptions,
-    readonly inspection: Inspection,
-    readonly contents: Contents,
-    readonly spool: Spool,
-  ) {}
+    readonly received: Received,
+  ) {
+    this.inspection = received.inspection;
+    this.contents = received.contents;
+  }
 
   /** The same summary without a write. */
   async rehearse(reader: Reader): Promise<ImportSummary> {
     const signer = await this.instance.signer(reader);
     const after = (await this.#adopted(reader, signer)) ?? signer;
     let deduplicated = 0;
-    for (const entries of this.spool.groups())
+    for (const entries of this.received.spool.groups())
       deduplicated += await reader.known(entries.map((entry) => entry.id));
     const existing = new Set((await reader.accounts()).map((account) => account.name));
     const { accounts, tokens } = this.#brought(after);
@@ -143,8 +118,22 @@ class Import {
       await requireActive(writer, signer);
       const after = (await this.#adopted(writer, signer)) ?? signer;
       await refuseOtherKeys(writer, this.contents.signers);
+      const at = instance.ports.clock();
+      const { key: _, ...identityBefore } = signer;
+      const n = await writer.beginImport({
+        at,
+        sourceDid: inspection.manifest.source_did,
+        recordsRoot: inspection.manifest.records_root,
+        digestBefore: totals.digest,
+        recordsBefore: totals.records,
+        didBefore: signer.did,
+        didAfter: after.did,
+        seqBefore: totals.seq,
+        identityBefore,
+      });
       const counts = await this.#insert(writer, totals);
-      const access = await this.#accounts(writer, after);
+      await writer.endImport(n, counts.inserted);
+      const access = await addAccess(writer, this.#brought(after), at, n);
       // On disk before the row that selects it: a crash in between leaves a stray key that start-up retires.
       if (after !== signer) {
         saveKey(paths.keys, after.key);
@@ -152,18 +141,6 @@ class Import {
       }
       await closeRevokedDevices(instance, writer);
       const summary = this.#summary(counts, after, signer, access);
-      const at = instance.ports.clock();
-      await writer.addImport({
-        at,
-        sourceDid: inspection.manifest.source_did,
-        recordsRoot: inspection.manifest.records_root,
-        inserted: counts.inserted,
-        digestBefore: totals.digest,
-        recordsBefore: totals.records,
-        didBefore: signer.did,
-        didAfter: after.did,
-        seqBefore: totals.seq,
-      });
       await writer.addAudit(at, "import", {
         source_did: inspection.manifest.source_did,
         inserted: counts.inserted,
@@ -172,9 +149,8 @@ class Import {
         bundle_sha256: inspection.manifest.bundle_sha256,
         by: this.options.by ?? null,
       });
-      const { digest, records } = await writer.totals();
-      const receipt = this.#receipt(summary, after, digest, records, at);
-      return { summary: { ...summary, receipt }, before: signer, after };
+      const receipt = makeReceipt(after, inspection.manifest, summary, await writer.totals(), at);
+      return { summary: { ...summary, batch: n, receipt }, before: signer, after };
     });
     try {
       if (after.fingerprint !== before.fingerprint) {
@@ -196,47 +172,7 @@ class Import {
       }
       checkEmpty(totals, this.options);
     }
-    const sum: InsertResult = { inserted: 0, deduplicated: 0, replaced: 0 };
-    await writer.putSigner({ did: manifest.source_did, publicKey: fromHex(manifest.public_key, 32)! });
-    for (const { did, public_key } of this.contents.signers) {
-      await writer.putSigner({ did, publicKey: fromHex(public_key, 32)! });
-    }
-    for (const entries of this.spool.groups()) {
-      // Lets the collector take the group before: without a turn of the event loop nothing is given back.
-      await nextTurn();
-      const result = await writer.insert(entries);
-      sum.inserted += result.inserted;
-      sum.deduplicated += result.deduplicated;
-      sum.replaced += result.replaced;
-    }
-    return sum;
-  }
-
-  /** Adds accounts and tokens; those of a name that exists stay as they are, so that no scope is ever widened. */
-  async #accounts(writer: Writer, after: Signer): Promise<Access> {
-    const { accounts, tokens } = this.#brought(after);
-    const kept = new Set<string>();
-    let added = 0;
-    const asService = { kind: "service", description: "", createdAt: 0, revokedAt: null } as const;
-    for (const account of accounts) {
-      if (!(await writer.addAccount({ ...account, ...asService }))) kept.add(account.name);
-    }
-    for (const { token_sha256, account, description, expires_at } of tokens) {
-      if (kept.has(account)) continue;
-      const token = {
-        hash: fromHex(token_sha256, 32)!,
-        account,
-        description,
-        createdAt: this.instance.ports.clock(),
-        expiresAt: expires_at,
-        lastUsedAt: null,
-        kind: "bearer" as const,
-        revokedAt: null,
-        tradedFor: null,
-      };
-      if (await writer.addToken(token)) added++;
-    }
-    return { kept: [...kept], tokens: added };
+    return insertReceived(writer, this.received);
   }
 
   /** Accounts and tokens go with the identity: those of a stranger must not open this instance. */
@@ -246,7 +182,8 @@ class Import {
 
   /** Whether an instance that is `did` becomes another one. */
   adopts(did: string): boolean {
-    const { seed, manifest } = this.contents;
+    const { seed } = this.contents;
+    const { manifest } = this.inspection;
     return !this.options.keepIdentity && seed !== null && manifest.source_did !== did;
   }
 
@@ -288,23 +225,10 @@ class Import {
       tokens: access.tokens,
       inert_pairs: after.did === manifest.source_did ? 0 : folds.pairs.standing().length,
       dry_run: this.options.dryRun,
+      batch: null,
+      problem: null,
       receipt: null,
     };
-  }
-
-  #receipt(summary: ImportSummary, by: Signer, digest: string, records: number, at: number): ImportReceipt {
-    const facts = {
-      source_did: summary.source_did,
-      destination_did: by.did,
-      records_root: this.inspection.manifest.records_root,
-      digest,
-      records,
-      inserted: summary.inserted,
-      deduplicated: summary.deduplicated,
-      imported_at: isoTime(at),
-    };
-    const message = concatBytes(utf8("syncropel-receipt-v1:"), canonicalBytes(facts));
-    return { ...facts, sig: toBase64Url(by.key.sign(message)) };
   }
 }
 
@@ -316,18 +240,6 @@ function isForeign(
   return source_did !== did && (keepIdentity || identity === "none");
 }
 
-/**
- * A DID such as `did:web` does not certify its key. One's own bundle is believed, a stranger's is not: it could have
- * signed anything in that name.
- */
-function refuseUnproven(signers: SignerLine[]): void {
-  const unproven = signers.find(({ did, public_key }) => !certifies(did, fromHex(public_key, 32)!));
-  if (unproven === undefined) return;
-  throw new SplError("verification_failed", `import refused: nothing proves the key of ${unproven.did}`, {
-    hint: "nothing was changed; a bundle brings such signers only along with its identity",
-  });
-}
-
 /** Two keys of one signer would make the next export be refused, since a bundle lists one for each. */
 async function refuseOtherKeys(reader: Reader, signers: SignerLine[]): Promise<void> {
   for (const { did, public_key } of signers) {
@@ -337,17 +249,6 @@ async function refuseOtherKeys(reader: Reader, signers: SignerLine[]): Promise<v
       hint: "nothing was changed; ask who made the bundle which key is right",
     });
   }
-}
-
-function checkExpected(manifest: Manifest, { expectDid }: ImportOptions): void {
-  if (expectDid === null || expectDid === manifest.source_did) return;
-  throw new SplError(
-    "did_mismatch",
-    `import refused: this is a bundle of ${manifest.source_did}, not of ${expectDid}`,
-    {
-      hint: "check which file you meant; leave out --expect-did to import it anyway",
-    },
-  );
 }
 
 function checkEmpty({ records }: Totals, { forceOverwrite }: ImportOptions): void {

@@ -26,15 +26,20 @@ export interface Signer extends IdentityRow {
   key: KeyPair;
 }
 
+export interface InstanceOptions extends ConnectionOptions {
+  /** Open a home whose key may be missing or damaged; `signer` then throws what opening would have. */
+  keyless?: boolean;
+}
+
 /** One open home: its store and its key. */
 export class Instance {
-  #key: KeyPair;
+  #key: KeyPair | null;
 
   private constructor(
     readonly paths: HomePaths,
     readonly store: SqliteStore,
     readonly ports: Ports,
-    key: KeyPair,
+    key: KeyPair | null,
   ) {
     this.#key = key;
   }
@@ -46,13 +51,14 @@ export class Instance {
   static async open(
     home: string,
     ports: Partial<Ports> = {},
-    options: ConnectionOptions = {},
+    options: InstanceOptions = {},
   ): Promise<Instance> {
     const paths = homePaths(home);
     requireLog(paths);
     const store = SqliteStore.open(paths.db, options);
     try {
-      return new Instance(paths, store, { ...systemPorts, ...ports }, await currentKey(store, paths.keys));
+      const key = options.keyless ? null : await currentKey(store, paths.keys);
+      return new Instance(paths, store, { ...systemPorts, ...ports }, key);
     } catch (error) {
       await store.close();
       throw error;
@@ -62,9 +68,10 @@ export class Instance {
   /** Who this instance is now. An import in another process may have changed it since the last call. */
   async signer(reader: Reader): Promise<Signer> {
     const identity = await requireIdentity(reader);
-    if (identity.fingerprint !== this.#key.fingerprint)
-      this.#key = loadKey(this.paths.keys, identity.fingerprint);
-    return { ...identity, key: this.#key };
+    let key = this.#key;
+    if (identity.fingerprint !== key?.fingerprint) key = loadKey(this.paths.keys, identity.fingerprint);
+    this.#key = key;
+    return { ...identity, key };
   }
 
   /**
@@ -95,11 +102,11 @@ async function currentKey(store: SqliteStore, keys: string): Promise<KeyPair> {
   }
 }
 
-async function requireIdentity(reader: Reader): Promise<IdentityRow> {
+export async function requireIdentity(reader: Reader): Promise<IdentityRow> {
   const identity = await reader.identity();
   if (identity) return identity;
   throw new SplError("store_damaged", "the store holds no identity", {
-    hint: "move the home away, then spl init and spl import FILE",
+    hint: "move the home away, then spl restore FILE",
   });
 }
 
@@ -129,7 +136,7 @@ export async function initInstance(
   }
   if (readdirSync(paths.keys).some((file) => file.endsWith(".key"))) {
     throw new SplError("conflict", `${paths.keys} holds a key, but the store ${paths.db} is missing`, {
-      hint: "restore hub.db from a copy, or move the home away, then spl init and spl import FILE",
+      hint: "restore hub.db from a copy, or move the home away, then spl restore FILE",
     });
   }
   const key = generateKey(random);

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
 import { SplError, systemCode } from "../base/errors.ts";
+import { FileMark } from "../base/file_mark.ts";
 import type { HomePaths } from "../base/home.ts";
 
 /**
@@ -9,9 +10,11 @@ import type { HomePaths } from "../base/home.ts";
  */
 export class HomeLock {
   readonly #db: Database;
+  readonly #mark: FileMark;
 
-  private constructor(db: Database) {
+  private constructor(db: Database, lock: string) {
     this.#db = db;
+    this.#mark = new FileMark(lock);
   }
 
   /** The lock, or null while another process holds it. */
@@ -25,7 +28,7 @@ export class HomeLock {
       db.run("PRAGMA busy_timeout = 0");
       // Not EXCLUSIVE, for which two that try at once can get in the way of each other so that neither has it.
       db.run("BEGIN IMMEDIATE");
-      return new HomeLock(db);
+      return new HomeLock(db, lock);
     } catch (error) {
       db?.close();
       if (systemCode(error)?.startsWith("SQLITE_BUSY")) return null;
@@ -38,6 +41,11 @@ export class HomeLock {
         },
       );
     }
+  }
+
+  /** False where the home was removed or replaced meanwhile: what is there then belongs to somebody else. */
+  isForHome(): boolean {
+    return this.#mark.isThere();
   }
 
   release(): void {

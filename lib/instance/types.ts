@@ -103,6 +103,10 @@ export interface ImportSummary {
   /** Pairs of another DID that have no effect here (`--keep-identity`). */
   inert_pairs: number;
   dry_run: boolean;
+  /** Its number, for `spl rollback`; null on a dry run. */
+  batch: number | null;
+  /** Why the instance did not come up right afterwards, one line; null when it did. */
+  problem: string | null;
   /** Null on a dry run. */
   receipt: ImportReceipt | null;
 }
@@ -119,6 +123,59 @@ export interface ImportReceipt {
   imported_at: string;
   /** base64url, over `syncropel-receipt-v1:` and the canonical JSON of the other fields. */
   sig: string;
+}
+
+export type RestoreSummary = Omit<ImportSummary, "identity"> & {
+  /** `created`: the bundle had no private key, and a new identity was asked for. */
+  identity: "adopted" | "created";
+};
+
+/** One import, as `spl rollback list` shows it. */
+export interface ImportView {
+  n: number;
+  /** ISO 8601. */
+  at: string;
+  source_did: string;
+  inserted: number;
+  /** The instance before it. */
+  digest_before: string;
+  records_before: number;
+  did_before: string;
+  /** Who the instance was after it. */
+  did_after: string;
+  /** `undone`: a rollback took it back; `kept`: an earlier release made it, which kept no way back. */
+  state: "standing" | "undone" | "kept";
+}
+
+export interface RollbackOptions {
+  /** The first batch to undo; null for the last one that stands. */
+  batch: number | null;
+  /** Folder of the copies of what rollbacks remove, outside the home. */
+  copies: string;
+  /** Leave the copy out where nothing came since the batch: what it brought is in the bundle that was imported. */
+  sparing?: boolean;
+  /** Who rolls back, for the audit table. */
+  by?: string;
+}
+
+export interface RollbackSummary {
+  /** The first batch that was undone, and how many were. */
+  batch: number;
+  batches: number;
+  /** The bundle of everything as it was; null where none was needed. */
+  copy: string | null;
+  removed: number;
+  /** Of these, records that no import brought: written here or synced since. */
+  removed_local: number;
+  /** Records that have the envelope again that an import had replaced. */
+  restored: number;
+  records: number;
+  /** Proven to be the one recorded before the import. */
+  digest: string;
+  identity: "unchanged" | "restored";
+  instance_did: string;
+  /** The identity that this home has given up; null where it stays who it is. */
+  left_did: string | null;
 }
 
 export interface DoctorRow {

@@ -118,7 +118,7 @@ function recordFields(entry: Entry): HashedFields {
 /** What is stored was checked when it came in, so that it was the disk that changed it. */
 function damaged({ id }: Entry): SplError {
   return new SplError("store_damaged", `record ${id} is damaged`, {
-    hint: "run spl doctor --deep, and restore from a bundle with spl import",
+    hint: "run spl doctor --deep, then move the home away and spl restore a bundle",
   });
 }
 

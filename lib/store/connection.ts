@@ -1,8 +1,11 @@
 import { constants, Database } from "bun:sqlite";
 import { closeSync, openSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { systemClock } from "../base/clock.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
-import { migrate, requireStore } from "./schema.ts";
+import { migrate, requireStore, SCHEMA_VERSION } from "./schema.ts";
+import { newestSnapshot, takeSnapshot } from "./snapshot.ts";
 
 export interface ConnectionOptions {
   /** Page cache in KiB. */
@@ -11,6 +14,15 @@ export interface ConnectionOptions {
   bulk?: boolean;
   /** Remove the write-ahead log when the last connection closes. Without it, one that was there stays, emptied. */
   ownsLog?: boolean;
+  /** Told when the store was brought to this release's schema, with the copy that was taken before. */
+  onMigrated?: (migration: Migration) => void;
+}
+
+export interface Migration {
+  from: number;
+  to: number;
+  /** Path of the copy. */
+  snapshot: string;
 }
 
 const DEFAULT_CACHE_KIB = 16 * 1024;
@@ -24,7 +36,8 @@ const OPEN_MS = 5000;
 
 /**
  * Opens an existing store. `synchronous = FULL` in WAL mode syncs the log at every commit: what was
- * acknowledged survives a power cut (sqlite.org/wal.html, section 2.3).
+ * acknowledged survives a power cut (sqlite.org/wal.html, section 2.3). One of an earlier release is copied, then
+ * brought to this release's schema.
  * @throws SplError not_initialized, store_damaged, store_newer, file_unreadable
  */
 export function openConnection(path: string, options: ConnectionOptions = {}): Database {
@@ -44,11 +57,11 @@ export function openConnection(path: string, options: ConnectionOptions = {}): D
       const keepsLog = !options.ownsLog && exists(`${path}-wal`);
       db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, keepsLog ? 1 : 0);
       configure(db, options);
-      migrate(db, version);
+      if (version < SCHEMA_VERSION) upgrade(db, path, version, options);
       return db;
     } catch (error) {
       db.close();
-      throw error;
+      throw withWayBack(error, path);
     }
   });
 }
@@ -61,8 +74,37 @@ export function createConnection(path: string): Database {
     const db = new Database(path, { readwrite: true, create: false, strict: true });
     harden(db);
     configure(db, {});
-    migrate(db, 0);
+    migrate(db);
     return db;
+  });
+}
+
+function upgrade(db: Database, path: string, version: number, { onMigrated }: ConnectionOptions): void {
+  const snapshot = takeSnapshot(db, path, version);
+  // Two processes may open it at once: one of them waits for the other.
+  db.run(`PRAGMA busy_timeout = ${OPEN_MS}`);
+  let migration: Migration | null = null;
+  migrate(db, (from) => {
+    migration = { from, to: SCHEMA_VERSION, snapshot };
+    db.query("INSERT INTO audit (at, event, detail) VALUES (?, 'upgrade', ?)").run(
+      systemClock(),
+      JSON.stringify(migration),
+    );
+  });
+  db.run("PRAGMA busy_timeout = 0");
+  if (migration !== null) onMigrated?.(migration);
+}
+
+/** Names the copy that this release can open. The store must be closed: then the log is there only if it is needed. */
+function withWayBack(error: unknown, path: string): unknown {
+  if (!(error instanceof SplError) || error.code !== "store_newer") return error;
+  const snapshot = newestSnapshot(path, SCHEMA_VERSION);
+  if (snapshot === null) return error;
+  const store = basename(path);
+  const newer = [store, `${store}-wal`, `${store}-shm`].filter((name) => exists(`${dirname(path)}/${name}`));
+  return error.retold({
+    hint: `upgrade spl; or go back to before the upgrade, without what came later: cd ${dirname(path)} && mkdir newer && mv ${newer.join(" ")} newer && cp ${basename(snapshot)} ${store}`,
+    detail: { snapshot },
   });
 }
 
@@ -85,7 +127,7 @@ function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }:
 /** What is in the store contradicts itself, or is not what was written. */
 export function damaged(path: string, reason: string, cause?: unknown): SplError {
   return new SplError("store_damaged", `the store ${path} is damaged: ${reason}`, {
-    hint: "keep a copy of it, run spl doctor, then restore from a bundle with spl import",
+    hint: "run spl doctor, then move the home away and spl restore a bundle",
     cause,
   });
 }

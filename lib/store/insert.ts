@@ -20,6 +20,8 @@ interface OpenThread {
 }
 
 interface StoredEnvelope {
+  seq: number;
+  no: number;
   signer: string;
   judged_by: Uint8Array | null;
   sig: Uint8Array;
@@ -166,24 +168,31 @@ export class Inserter {
     const signer = this.#signer(entry.signer);
     const stored = db
       .query(
-        "SELECT s.did AS signer, r.judged_by, r.sig FROM records r JOIN signers s ON s.no = r.signer WHERE r.id = ?",
+        "SELECT r.seq, s.no, s.did AS signer, r.judged_by, r.sig FROM records r JOIN signers s ON s.no = r.signer WHERE r.id = ?",
       )
       .get(id) as StoredEnvelope;
-    const before = { ...entry, ...stored, judged_by: stored.judged_by && toHex(stored.judged_by) };
+    const { signer: did, sig } = stored;
+    const before = { ...entry, signer: did, sig, judged_by: stored.judged_by && toHex(stored.judged_by) };
     if (compareEnvelopes(entry, before) >= 0) {
       this.#result.deduplicated++;
       return;
     }
     // A new number, so that whoever follows the store by its numbers learns of it.
+    this.#seq++;
+    // Only what was there before an import that may be undone is ever put back.
+    db.query(
+      `INSERT INTO replaced (seq, id, judged_by, signer, sig, until) SELECT ?, ?, ?, ?, ?, ?
+       WHERE EXISTS (SELECT 1 FROM imports WHERE seq_before >= ? AND undone_at IS NULL)`,
+    ).run(stored.seq, id, stored.judged_by, stored.no, sig, this.#seq, stored.seq);
     db.query("UPDATE records SET seq = ?, judged_by = ?, signer = ?, sig = ? WHERE id = ?").run(
-      ++this.#seq,
+      this.#seq,
       judgedBy,
       signer.no,
       entry.sig,
       id,
     );
     signer.added++;
-    this.#signer(stored.signer).added--;
+    this.#signer(did).added--;
     sum.subtract(before);
     sum.add(entry);
     this.#result.replaced++;

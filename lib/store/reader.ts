@@ -45,6 +45,21 @@ function threadRow(row: Omit<ThreadRow, "digest"> & { digest: Uint8Array }): Thr
   return { ...row, digest: toHex(row.digest) };
 }
 
+/** An identity as `identityText` wrote it. */
+function identityOf(text: string): IdentityRow {
+  // Without a URL where an older release wrote it.
+  const { publicKey, ...rest } = JSON.parse(text) as Omit<IdentityRow, "publicKey" | "url"> & {
+    publicKey: string;
+    url?: string | null;
+  };
+  return { url: null, ...rest, publicKey: Uint8Array.fromHex(publicKey) };
+}
+
+export function identityText(identity: IdentityRow): string {
+  const { did, name, fingerprint, publicKey, epoch, stewardId, url } = identity;
+  return JSON.stringify({ did, name, fingerprint, publicKey: toHex(publicKey), epoch, stewardId, url });
+}
+
 /** The 32 bytes of an id; a text that is none matches no row. */
 export function idBytes(id: string): Uint8Array {
   return fromHex(id, 32) ?? new Uint8Array();
@@ -157,13 +172,7 @@ export class SqliteReader implements Reader {
 
   async identity(): Promise<IdentityRow | null> {
     const row = this.statement<{ value: string }, []>("SELECT value FROM meta WHERE key = 'identity'").get();
-    if (!row) return null;
-    // Without a URL where an older release wrote it.
-    const { publicKey, ...rest } = JSON.parse(row.value) as Omit<IdentityRow, "publicKey" | "url"> & {
-      publicKey: string;
-      url?: string | null;
-    };
-    return { url: null, ...rest, publicKey: Uint8Array.fromHex(publicKey) };
+    return row && identityOf(row.value);
   }
 
   async known(ids: string[]): Promise<number> {
@@ -399,11 +408,23 @@ export class SqliteReader implements Reader {
   }
 
   async imports(): Promise<ImportBatch[]> {
-    return this.statement<ImportBatch, []>(
+    type Row = Omit<ImportBatch, "identityBefore"> & { identityBefore: string | null };
+    return this.statement<Row, []>(
       `SELECT n, at, source_did AS sourceDid, records_root AS recordsRoot, inserted, digest_before AS digestBefore,
-       records_before AS recordsBefore, did_before AS didBefore, did_after AS didAfter, seq_before AS seqBefore
-       FROM imports ORDER BY n`,
-    ).all();
+       records_before AS recordsBefore, did_before AS didBefore, did_after AS didAfter, seq_before AS seqBefore,
+       identity_before AS identityBefore, undone_at AS undoneAt FROM imports ORDER BY n`,
+    )
+      .all()
+      .map((row) => ({
+        ...row,
+        identityBefore: row.identityBefore === null ? null : identityOf(row.identityBefore),
+      }));
+  }
+
+  async undone(): Promise<number> {
+    return this.statement<{ n: number }, []>(
+      "SELECT count(*) AS n FROM imports WHERE undone_at IS NOT NULL",
+    ).get()!.n;
   }
 
   async audit({ after = 0, since = 0, limit }: { after?: number; since?: number; limit: number }) {

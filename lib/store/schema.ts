@@ -94,6 +94,20 @@ const MIGRATIONS: readonly string[] = [
     id TEXT PRIMARY KEY, did TEXT NOT NULL UNIQUE, url TEXT, name TEXT, at INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
+  `
+  -- what took another's place since an import: the envelope that a record had from number seq to before number until
+  CREATE TABLE replaced (
+    seq INTEGER PRIMARY KEY, id BLOB NOT NULL, judged_by BLOB, signer INTEGER NOT NULL, sig BLOB NOT NULL,
+    until INTEGER NOT NULL
+  );
+  CREATE INDEX replaced_until ON replaced (until);
+  -- the identity before, as JSON; null in a batch of an earlier release, which kept nothing of what it replaced
+  ALTER TABLE imports ADD COLUMN identity_before TEXT;
+  ALTER TABLE imports ADD COLUMN undone_at INTEGER;
+  -- the number of the import that brought it; null for what was made here
+  ALTER TABLE accounts ADD COLUMN batch INTEGER;
+  ALTER TABLE tokens ADD COLUMN batch INTEGER;
+  `,
 ];
 
 /** The schema that this release writes. */
@@ -111,26 +125,31 @@ export function requireStore(db: Database, path: string): number {
   const version = pragma(db, "user_version");
   if (version === 0 || pragma(db, "application_id") !== APPLICATION_ID) {
     throw new SplError("store_damaged", `${path} is not a store of spl`, {
-      hint: "restore the home from a bundle: move it away, then spl init and spl import FILE",
+      hint: "restore the home from a bundle: move it away, then spl restore FILE",
     });
   }
   if (version > SCHEMA_VERSION) {
     throw new SplError(
       "store_newer",
       `${path} was written by a newer spl (store schema ${version}, this release knows ${SCHEMA_VERSION})`,
-      { hint: "upgrade spl, or import a bundle of this instance into a fresh home" },
+      { hint: "upgrade spl, or spl restore a bundle of this instance into another home" },
     );
   }
   return version;
 }
 
-/** Brings a store from this schema version (0: an empty file) to this release's, each step in one transaction. */
-export function migrate(db: Database, version: number): void {
-  for (let step = version; step < SCHEMA_VERSION; step++) {
-    db.transaction(() => {
-      db.run(MIGRATIONS[step]!);
-      db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
-      db.run(`PRAGMA user_version = ${step + 1}`);
-    }).immediate();
-  }
+/**
+ * Brings a store (an empty file is one of schema 0) to this release's schema in one transaction. Whoever waited for
+ * another process to do it finds nothing left to do.
+ * @param done told the schema before, inside the transaction
+ */
+export function migrate(db: Database, done: (from: number) => void = () => undefined): void {
+  db.transaction(() => {
+    const from = pragma(db, "user_version");
+    for (let step = from; step < SCHEMA_VERSION; step++) db.run(MIGRATIONS[step]!);
+    if (from >= SCHEMA_VERSION) return;
+    db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+    db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    done(from);
+  }).immediate();
 }

@@ -3,6 +3,7 @@ import { linkSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { syncDirectory } from "../base/atomic_file.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
+import { FileMark } from "../base/file_mark.ts";
 import {
   type ConnectionOptions,
   createConnection,
@@ -29,6 +30,7 @@ export class SqliteStore implements Store {
   readonly #path: string;
   readonly #options: ConnectionOptions;
   readonly #writer: Database;
+  readonly #mark: FileMark;
   readonly #idle: Database[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   readonly #reading = new Set<Promise<unknown>>();
@@ -38,6 +40,7 @@ export class SqliteStore implements Store {
     this.#path = path;
     this.#options = options;
     this.#writer = openConnection(path, options);
+    this.#mark = new FileMark(path);
   }
 
   /** @throws SplError not_initialized, store_damaged, store_newer, file_unreadable */
@@ -58,7 +61,9 @@ export class SqliteStore implements Store {
   ): Promise<void> {
     const db = createConnection(unfinished);
     try {
+      db.run("BEGIN IMMEDIATE");
       await fill(new SqliteWriter(db, unfinished));
+      db.run("COMMIT");
       db.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (error) {
       throw storeError(unfinished, error);
@@ -114,6 +119,7 @@ export class SqliteStore implements Store {
     try {
       await this.#begin(db);
       try {
+        this.#assertThere();
         const result = await fn(new SqliteWriter(db, this.#path));
         db.run("COMMIT");
         return result;
@@ -170,6 +176,18 @@ export class SqliteStore implements Store {
     await Promise.allSettled(this.#reading);
     for (const db of this.#idle.splice(0)) db.close();
     this.#writer.close();
+  }
+
+  /** What is written to a file without a name is lost with the process, whatever was acknowledged. */
+  #assertThere(): void {
+    if (this.#mark.isThere()) return;
+    throw new SplError(
+      "store_damaged",
+      `the store ${this.#path} was removed or replaced while it was in use`,
+      {
+        hint: `end this process (kill ${process.pid}); spl restore makes a home from a bundle`,
+      },
+    );
   }
 
   #assertOpen(): void {

@@ -153,6 +153,7 @@ export interface Attempts {
 
 /** One import, numbered, with the state before it. */
 export interface ImportBatch {
+  /** Never given again, also when the batch is undone. */
   n: number;
   at: number;
   sourceDid: string;
@@ -164,6 +165,17 @@ export interface ImportBatch {
   didAfter: string;
   /** Every record with a higher sequence number came with this batch or later. */
   seqBefore: number;
+  /** Null in a batch of a release that could not undo it. */
+  identityBefore: IdentityRow | null;
+  /** Unix milliseconds; null while it stands. */
+  undoneAt: number | null;
+}
+
+/** What a rollback did to the records. */
+export interface RolledBack {
+  removed: number;
+  /** Records that have the envelope again that they had before. */
+  restored: number;
 }
 
 export interface AuditRow {
@@ -229,7 +241,10 @@ export interface Reader {
   /** Of one account or of all, by hash; revoked and spent ones included. */
   tokens(account?: string): Promise<Token[]>;
   token(hash: Uint8Array): Promise<{ token: Token; account: Account } | null>;
+  /** Every import, oldest first; those that were undone included. */
   imports(): Promise<ImportBatch[]>;
+  /** How many imports were undone: with every rollback more. */
+  undone(): Promise<number>;
   /** The highest endpoint statement seen of a DID, as JSON. */
   endpoint(did: string): Promise<string | null>;
   /** Of how many DIDs a statement is known. */
@@ -263,13 +278,16 @@ export interface Writer extends Reader {
   occupants(thread: string, actor: string, clock: number): Promise<string[]>;
   putSigner(signer: Signer): Promise<void>;
   setIdentity(identity: IdentityRow): Promise<void>;
-  /** False when the name is taken; the account there stays as it is. */
-  addAccount(account: Account): Promise<boolean>;
+  /**
+   * False when the name is taken; the account there stays as it is.
+   * @param batch number of the import that brings it; null when it is made here
+   */
+  addAccount(account: Account, batch?: number | null): Promise<boolean>;
   setAccountScopes(name: string, scopes: string[]): Promise<void>;
   /** Closes the account and all its tokens. */
   revokeAccount(name: string, at: number): Promise<void>;
   /** False when the hash is known. */
-  addToken(token: Token): Promise<boolean>;
+  addToken(token: Token, batch?: number | null): Promise<boolean>;
   touchToken(hash: Uint8Array, at: number): Promise<void>;
   revokeToken(hash: Uint8Array, at: number): Promise<void>;
   /** Marks a bootstrap token as spent. */
@@ -286,7 +304,15 @@ export interface Writer extends Reader {
   removePairing(id: string): Promise<void>;
   /** Adds or replaces these, and forgets what is known of other sources. */
   putAttempts(rows: Attempts[], forgotten: string[]): Promise<void>;
-  addImport(batch: Omit<ImportBatch, "n">): Promise<number>;
+  /** Begins a batch: from now on the store keeps the envelopes that are replaced. Returns its number. */
+  beginImport(batch: Omit<ImportBatch, "n" | "inserted" | "undoneAt">): Promise<number>;
+  endImport(n: number, inserted: number): Promise<void>;
+  /**
+   * Takes records, accounts and tokens back to before a batch, and rebuilds what is derived by a scan. Accounts and
+   * tokens that were made here stay, and so does what was revoked. What is known of syncing with peers is forgotten,
+   * since their cursors lie behind records that are gone. Sequence numbers are not given again.
+   */
+  rollBack(batch: ImportBatch, at: number): Promise<RolledBack>;
   addAudit(at: number, event: string, detail: AuditRow["detail"]): Promise<void>;
   /** Recomputes counts, digests, heads, forks and actors by a scan. Returns whether anything was different. */
   rebuild(): Promise<{ changed: boolean }>;

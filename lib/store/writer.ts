@@ -1,8 +1,9 @@
 import { toHex } from "../base/bytes.ts";
 import type { Entry } from "../record/types.ts";
 import { Inserter } from "./insert.ts";
-import { SqliteReader } from "./reader.ts";
+import { identityText, SqliteReader } from "./reader.ts";
 import { rebuildDerived } from "./rebuild.ts";
+import { rollBack } from "./rollback.ts";
 import type {
   Account,
   Attempts,
@@ -13,6 +14,7 @@ import type {
   Pairing,
   PairRequest,
   PeerRow,
+  RolledBack,
   Signer,
   Token,
   Writer,
@@ -41,22 +43,30 @@ export class SqliteWriter extends SqliteReader implements Writer {
   }
 
   async setIdentity(identity: IdentityRow): Promise<void> {
-    const value = JSON.stringify({ ...identity, publicKey: toHex(identity.publicKey) });
     this.statement<never, [string]>(
       "INSERT INTO meta VALUES ('identity', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-    ).run(value);
+    ).run(identityText(identity));
     await this.putSigner({ did: identity.did, publicKey: identity.publicKey });
   }
 
-  async addAccount(account: Account): Promise<boolean> {
+  async addAccount(account: Account, batch: number | null = null): Promise<boolean> {
     const { name, scopes, actors, kind, description, createdAt, revokedAt } = account;
     const { changes } = this.statement<
       never,
-      [string, string, string, string, string, number, number | null]
+      [string, string, string, string, string, number, number | null, number | null]
     >(
-      `INSERT INTO accounts (name, scopes, actors, kind, description, created_at, revoked_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
-    ).run(name, JSON.stringify(scopes), JSON.stringify(actors), kind, description, createdAt, revokedAt);
+      `INSERT INTO accounts (name, scopes, actors, kind, description, created_at, revoked_at, batch)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+    ).run(
+      name,
+      JSON.stringify(scopes),
+      JSON.stringify(actors),
+      kind,
+      description,
+      createdAt,
+      revokedAt,
+      batch,
+    );
     return changes > 0;
   }
 
@@ -76,15 +86,15 @@ export class SqliteWriter extends SqliteReader implements Writer {
     }
   }
 
-  async addToken(token: Token): Promise<boolean> {
+  async addToken(token: Token, batch: number | null = null): Promise<boolean> {
     const { hash, account, description, createdAt, expiresAt, lastUsedAt, kind, revokedAt, tradedFor } =
       token;
     const { changes } = this.db
       .query(
         `INSERT INTO tokens (hash, account, description, created_at, expires_at, last_used_at, kind, revoked_at,
-         traded_for) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING`,
+         traded_for, batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING`,
       )
-      .run(hash, account, description, createdAt, expiresAt, lastUsedAt, kind, revokedAt, tradedFor);
+      .run(hash, account, description, createdAt, expiresAt, lastUsedAt, kind, revokedAt, tradedFor, batch);
     return changes > 0;
   }
 
@@ -159,24 +169,32 @@ export class SqliteWriter extends SqliteReader implements Writer {
     for (const { source, failures, since } of rows) put.run(source, failures, since);
   }
 
-  async addImport(batch: Omit<ImportBatch, "n">): Promise<number> {
+  async beginImport(batch: Omit<ImportBatch, "n" | "inserted" | "undoneAt">): Promise<number> {
     const { lastInsertRowid } = this.db
       .query(
         `INSERT INTO imports (at, source_did, records_root, inserted, digest_before, records_before, did_before,
-         did_after, seq_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         did_after, seq_before, identity_before) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         batch.at,
         batch.sourceDid,
         batch.recordsRoot,
-        batch.inserted,
         batch.digestBefore,
         batch.recordsBefore,
         batch.didBefore,
         batch.didAfter,
         batch.seqBefore,
+        batch.identityBefore && identityText(batch.identityBefore),
       );
     return Number(lastInsertRowid);
+  }
+
+  async endImport(n: number, inserted: number): Promise<void> {
+    this.statement<never, [number, number]>("UPDATE imports SET inserted = ? WHERE n = ?").run(inserted, n);
+  }
+
+  async rollBack(batch: ImportBatch, at: number): Promise<RolledBack> {
+    return rollBack(this.db, batch, at);
   }
 
   async addAudit(at: number, event: string, detail: AuditRow["detail"]): Promise<void> {

@@ -10,6 +10,7 @@ import {
 import { toProblem } from "../../lib/api/problem.ts";
 import { ImportEvent, ImportSummary as ImportSummaryShape } from "../../lib/api/schemas.ts";
 import { toBase64Url } from "../../lib/base/bytes.ts";
+import { rollbackCopies } from "../../lib/base/home.ts";
 import type { ImportSummary } from "../../lib/instance/types.ts";
 import { canonicalBytes } from "../../lib/record/canonical.ts";
 import { json, ndjson, streamed } from "../answer.ts";
@@ -66,6 +67,9 @@ export const bundleRoutes: Route[] = [
       keep_identity: flag.describe("take the records only"),
       expect_did: z.string().optional().describe("refuse the bundle of anyone else"),
       deep: flag.describe("check every signature one by one"),
+      no_auto_rollback: flag.describe(
+        "keep the import although the instance does not come up right behind it",
+      ),
     }),
     bodies: { [BUNDLE_TYPE]: { limit: null, shape: null } },
     answers: { 200: { [JSON_TYPE]: ImportSummaryShape, [NDJSON_TYPE]: ImportEvent } },
@@ -77,6 +81,8 @@ export const bundleRoutes: Route[] = [
         keepIdentity: query.keep_identity,
         expectDid: query.expect_did ?? null,
         deep: query.deep,
+        autoRollback: !query.no_auto_rollback,
+        copies: rollbackCopies(ctx.env),
         by: grant.account,
       };
       const job = await ctx.jobs.startImport(bodyChunks(call), options, (did) => ctx.steward.lookUp(did));

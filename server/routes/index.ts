@@ -14,6 +14,7 @@ import { instanceRoutes } from "./instance.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { peerRoutes } from "./peers.ts";
 import { recordRoutes } from "./records.ts";
+import { rollbackRoutes } from "./rollback.ts";
 import { serviceAccountRoutes } from "./service_accounts.ts";
 import { syncRoutes } from "./sync.ts";
 import { threadRoutes } from "./threads.ts";
@@ -42,6 +43,7 @@ export const ROUTES: readonly Route[] = [
   ...backupRoutes,
   ...deviceRoutes,
   ...bundleRoutes,
+  ...rollbackRoutes,
   ...syncRoutes,
   ...peerRoutes,
 ];

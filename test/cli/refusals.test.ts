@@ -32,8 +32,7 @@ async function made(): Promise<Box> {
 }
 
 describe("the private key", () => {
-  const GONE =
-    "put the file back from a copy of keys/, or move the home away, then spl init and spl import BUNDLE";
+  const GONE = "put the file back from a copy of keys/, or move the home away, then spl restore BUNDLE";
   const cases: [what: string, spoil: (key: string) => void, line: (key: string) => string][] = [
     ["missing", (key) => rmSync(key), (key) => `the private key ${key} is missing; ${GONE}`],
     [
@@ -108,7 +107,7 @@ describe("the private key", () => {
     await using box = await made();
     rmSync(join(homeOf(box), "hub.db"));
     const files = filesOf(join(homeOf(box), "keys"));
-    const line = `${homeOf(box)}/keys holds a key, but the store ${homeOf(box)}/hub.db is missing; restore hub.db from a copy, or move the home away, then spl init and spl import FILE`;
+    const line = `${homeOf(box)}/keys holds a key, but the store ${homeOf(box)}/hub.db is missing; restore hub.db from a copy, or move the home away, then spl restore FILE`;
     expect(await box.spl(["init"])).toEqual(refused(line, 1));
     expect(await box.spl(START)).toEqual(refused(line, 1));
     expect(filesOf(join(homeOf(box), "keys"))).toEqual(files);

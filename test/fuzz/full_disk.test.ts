@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { Daemon } from "../kit/daemon.ts";
+import { copyReleased } from "../kit/released.ts";
 import { runSpl, ScratchHome, twinOf } from "../kit/spl.ts";
 import { LIMIT_MS, SLOW, seeded, spread } from "../kit/spread.ts";
 import { injecting, Strace } from "../kit/strace.ts";
@@ -59,6 +60,12 @@ class SmallHome implements Disposable {
     this.disk[Symbol.dispose]();
     this.home[Symbol.dispose]();
   }
+}
+
+function filesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
 async function stateOf(daemon: Daemon): Promise<object> {
@@ -146,6 +153,128 @@ test("an import with any amount of space left is done or has changed nothing", a
     expect([doctor.status, doctor.stdout.match(/^(?:WARN|FAIL) +\w+/gm)]).toEqual([1, ["WARN  forks"]]);
   }
   expect(outcomes).toEqual(new Set(["refused", "done"]));
+});
+
+test("a rollback with any amount of space left is done or has changed nothing", async () => {
+  using imported = twinOf(template);
+  {
+    await using daemon = await Daemon.start(imported);
+    expect(await runSpl(["import", "--force-overwrite", bundle], { home: imported })).toMatchObject({
+      status: 0,
+    });
+    expect(await daemon.end("SIGTERM")).toBe(0);
+  }
+  const steps = Array.from({ length: SLOW ? 120 : 60 }, (_, n) => n * (SLOW ? 4 : 8));
+  const outcomes = new Set<string>();
+  for (const leftKib of spread(steps, 10)) {
+    using home = new ScratchHome();
+    using disk = new TinyDisk(home.env.SYNCROPEL_HOME!, DISK_KIB);
+    twinOf(imported, home);
+    await using daemon = await Daemon.start(home);
+    const before = await stateOf(daemon);
+    disk.fill(leftKib);
+    const { status, stderr } = await runSpl(["rollback", "--yes"], { home });
+    const after = await stateOf(daemon);
+    outcomes.add(status === 0 ? "done" : "refused");
+    if (status === 0) expect({ leftKib, ...after }).toMatchObject({ leftKib, records: 10 });
+    else {
+      expect({ leftKib, status, ...after }).toEqual({ leftKib, status: 1, ...before });
+      expect(stderr).toMatch(ONE_LINE);
+      // A copy of what was not removed would only take more room.
+      expect(filesIn(home.env.XDG_DATA_HOME!)).toEqual([]);
+    }
+    await daemon.end("SIGKILL");
+    disk.relieve();
+    await using relieved = await Daemon.start(home);
+    expect(await stateOf(relieved)).toEqual(after);
+    const again = await runSpl(["rollback", "--yes"], { home });
+    expect(again.status).toBe(status === 0 ? 1 : 0);
+    expect(await stateOf(relieved)).toMatchObject({ records: 10 });
+  }
+  expect(outcomes).toEqual(new Set(["refused", "done"]));
+});
+
+test("a rollback whose copy finds no room has changed nothing, and says where the copy goes", async () => {
+  using home = twinOf(template);
+  using disk = new TinyDisk(home.env.XDG_DATA_HOME!, 1024);
+  await using daemon = await Daemon.start(home);
+  expect(await runSpl(["import", "--force-overwrite", bundle], { home })).toMatchObject({ status: 0 });
+  const before = await stateOf(daemon);
+  disk.fill(300);
+  const refused = await runSpl(["rollback", "--yes"], { home });
+  expect(refused).toMatchObject({ status: 1, stdout: "" });
+  expect(refused.stderr).toMatch(ONE_LINE);
+  expect(refused.stderr).toContain(disk.path);
+  expect(await stateOf(daemon)).toEqual(before);
+  disk.relieve();
+  expect(filesIn(disk.path)).toEqual([]);
+  expect(await runSpl(["rollback", "--yes"], { home })).toMatchObject({ status: 0 });
+  expect(await stateOf(daemon)).toMatchObject({ records: 10 });
+  expect(await daemon.end("SIGTERM")).toBe(0);
+});
+
+test("a restore with any amount of space left is done or has left nothing", async () => {
+  const steps = Array.from({ length: 60 }, (_, n) => n * 64);
+  const outcomes = new Set<string>();
+  for (const leftKib of spread(steps, 10)) {
+    using home = new ScratchHome();
+    using disk = new TinyDisk(`${home.path}/disk`, DISK_KIB);
+    const restored = `${disk.path}/home`;
+    disk.fill(leftKib);
+    const { status, stderr } = await runSpl(["restore", bundle, "--home", restored], { home });
+    outcomes.add(status === 0 ? "done" : "refused");
+    if (status !== 0) {
+      expect({ leftKib, status, files: readdirSync(disk.path) }).toEqual({
+        leftKib,
+        status: 1,
+        files: ["ballast"],
+      });
+      expect(stderr.split("\n").slice(1).join("\n")).toMatch(
+        /^cannot [^\n]+: no space left on the device; [^\n]+\n$/,
+      );
+    }
+    disk.relieve();
+    if (status !== 0) {
+      const again = await runSpl(["restore", bundle, "--home", restored], { home });
+      expect(again).toMatchObject({ status: 0 });
+    }
+    home.env.SYNCROPEL_HOME = restored;
+    await using daemon = await Daemon.start(home);
+    expect(await stateOf(daemon)).toMatchObject({ records: 100 });
+    expect(await daemon.end("SIGTERM")).toBe(0);
+  }
+  expect(outcomes).toEqual(new Set(["refused", "done"]));
+});
+
+test("a store is upgraded where its copy finds room, or left as it is", async () => {
+  const outcomes = new Set<string>();
+  for (const leftKib of spread(
+    Array.from({ length: 60 }, (_, n) => n * 8),
+    8,
+  )) {
+    using home = new ScratchHome();
+    using disk = new TinyDisk(home.env.SYNCROPEL_HOME!, 2048);
+    copyReleased("0.33.0-schema-3", disk.path);
+    const bytes = readFileSync(`${disk.path}/hub.db`);
+    disk.fill(leftKib);
+    await using tight = await Daemon.start(home).catch((error) => {
+      expect(JSON.parse((error as Error).message)).toMatchObject({ code: "disk_full" });
+      return null;
+    });
+    outcomes.add(tight ? "upgraded" : "refused");
+    if (!tight) {
+      // What was begun of the copy is gone, and the store is the one that the release before can open.
+      expect(filesIn(disk.path).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+      const copies = filesIn(disk.path).filter((name) => name.endsWith(".bak"));
+      if (copies.length === 0) expect(readFileSync(`${disk.path}/hub.db`).equals(bytes)).toBe(true);
+    }
+    await tight?.end("SIGTERM");
+    disk.relieve();
+    await using relieved = await Daemon.start(home);
+    expect(await stateOf(relieved)).toMatchObject({ records: 5 });
+    expect(await relieved.end("SIGTERM")).toBe(0);
+  }
+  expect(outcomes).toEqual(new Set(["refused", "upgraded"]));
 });
 
 test("a home is not made on a full disk, and is made there later", async () => {

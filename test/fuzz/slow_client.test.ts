@@ -15,6 +15,8 @@ import { ScratchFolder } from "../kit/store.ts";
 
 /** Clients that go away in the middle, stand still, or never end: they harm nobody but themselves. */
 
+const CHECKED = { ...IMPORT_DEFAULTS, autoRollback: true, copies: "/nonexistent" };
+
 setDefaultTimeout(LIMIT_MS);
 
 let home: ScratchHome;
@@ -136,18 +138,18 @@ test("an upload that brings nothing for a minute keeps its place until another i
     yield bundle.subarray(0, 1000);
     await new Promise<never>(() => undefined);
   };
-  const first = await jobs.startImport(silent(), IMPORT_DEFAULTS);
+  const first = await jobs.startImport(silent(), CHECKED);
   const end = first.imported.catch((error) => error);
   now = 59_000;
-  await expect(jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS)).rejects.toMatchObject({
+  await expect(jobs.startImport(inPieces(bundle), CHECKED)).rejects.toMatchObject({
     code: "import_running",
   });
   now = 120_000;
-  const second = await jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS);
+  const second = await jobs.startImport(inPieces(bundle), CHECKED);
   // What has arrived in full is never sent away, however long it takes.
   await second.verified;
   now = Number.MAX_SAFE_INTEGER;
-  const third = jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS).catch((error) => error);
+  const third = jobs.startImport(inPieces(bundle), CHECKED).catch((error) => error);
   expect(await end).toMatchObject({
     message: "nothing came of the bundle for a minute, and another import began",
   });
@@ -161,12 +163,12 @@ test("an import that asks before it adopts ends when it is refused, and when the
   const path = folder.file("home");
   await initInstance(path);
   const jobs = new BundleJobs(path, () => undefined);
-  const refused = await jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS, () =>
+  const refused = await jobs.startImport(inPieces(bundle), CHECKED, () =>
     Promise.reject(new SplError("conflict", "it is alive elsewhere")),
   );
   expect(await refused.imported.catch((error) => error)).toMatchObject({ message: "it is alive elsewhere" });
   const asked = Promise.withResolvers<void>();
-  const stopped = await jobs.startImport(inPieces(bundle), IMPORT_DEFAULTS, () => {
+  const stopped = await jobs.startImport(inPieces(bundle), CHECKED, () => {
     asked.resolve();
     return new Promise<never>(() => undefined);
   });

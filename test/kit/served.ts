@@ -16,7 +16,10 @@ export class Served implements AsyncDisposable {
     const home = folder.file("home");
     mkdirSync(home);
     writeFileSync(homePaths(home).config, config);
-    return new Served(folder, await serve({ home, port: 0, ...options }));
+    return new Served(
+      folder,
+      await serve({ home, env: { XDG_DATA_HOME: folder.file("data") }, port: 0, ...options }),
+    );
   }
 
   unix(path: string, init: RequestInit = {}): Promise<Response> {

@@ -10,7 +10,7 @@ export const identity: InstanceCheck = {
       const { did, publicKey, epoch } = await instance.signer(reader);
       return certifies(did, publicKey)
         ? pass(`${did}, epoch ${epoch}`)
-        : fail(`${did} does not certify its key`, "restore from a bundle");
+        : fail(`${did} does not certify its key`, "move the home away, then spl restore a bundle");
     }),
 };
 

@@ -11,7 +11,7 @@ export const integrity: InstanceCheck = {
   async run({ store }) {
     const problems = await store.integrityCheck();
     if (problems.length === 0) return pass("structure and indexes are sound");
-    return fail(problems.join("; "), "keep a copy of the home, then restore from a bundle with spl import");
+    return fail(problems.join("; "), "move the home away, then spl restore a bundle");
   },
 };
 
@@ -66,7 +66,8 @@ async function checkRecords(reader: Reader, deep: boolean): Promise<Result> {
         const key = keys.get(entry.signer);
         const sound =
           key !== undefined && toHex(sha256.hash(entry.canonical)) === entry.id && verifyEntry(entry, key);
-        if (!sound) return fail(`record ${entry.id} is damaged`, "restore from a bundle with spl import");
+        if (!sound)
+          return fail(`record ${entry.id} is damaged`, "move the home away, then spl restore a bundle");
       }
     }
   }

@@ -102,7 +102,7 @@ describe("loadKey", () => {
     expect(error.code).toBe("key_missing");
     expect(error.message).toBe(`the private key ${path()} is missing`);
     expect(error.hint).toContain("copy of keys/");
-    expect(error.hint).toContain("spl import BUNDLE");
+    expect(error.hint).toContain("spl restore BUNDLE");
     expect(readdirSync(keys)).toEqual([]);
     rmSync(keys, { recursive: true });
     expect(refusal(load).code).toBe("key_missing");

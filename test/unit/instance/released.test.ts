@@ -1,74 +1,125 @@
 import { expect, test } from "bun:test";
-import { chmodSync, cpSync, readdirSync } from "node:fs";
-import { join } from "node:path";
 import { listAccounts, revokeAccount } from "../../../lib/instance/accounts.ts";
 import { Instance } from "../../../lib/instance/instance.ts";
+import { restoreBundle } from "../../../lib/instance/restore.ts";
 import { OWNER } from "../../../lib/instance/scopes.ts";
 import { signIn } from "../../../lib/instance/sign_in.ts";
 import { status } from "../../../lib/instance/status.ts";
 import { listTokens } from "../../../lib/instance/tokens.ts";
-import { exported, fill } from "../../kit/instances.ts";
+import { SCHEMA_VERSION } from "../../../lib/store/schema.ts";
+import { exported, fill, inPieces } from "../../kit/instances.ts";
+import { copyReleased, RELEASES } from "../../kit/released.ts";
 import { ScratchFolder } from "../../kit/store.ts";
 
 /** Homes of earlier releases open with this one, and hold what they held. */
 
-const RELEASED = join(import.meta.dir, "..", "..", "..", "fixtures", "released");
-
-/** A copy, with the modes that a checkout does not keep. */
+/** A copy of one. */
 function copyOf(release: string, folder: ScratchFolder): string {
   const home = folder.file("home");
-  cpSync(join(RELEASED, release), home, { recursive: true });
-  chmodSync(join(home, "keys"), 0o700);
-  for (const key of readdirSync(join(home, "keys"))) chmodSync(join(home, "keys", key), 0o600);
+  copyReleased(release, home);
   return home;
 }
 
-test("a store of schema 1 keeps its records, its account and its token", async () => {
-  using folder = new ScratchFolder();
-  const home = copyOf("0.33.0-schema-1", folder);
-  const bearer = "spl_live_ci_OJ1IL90sfsusgj1ugrMwyoMn4kFxy85gZ2tvabOo9j4";
-  // The second time, the store has this release's schema already.
-  for (let open = 0; open < 2; open++) {
-    const instance = await Instance.open(home, {}, { ownsLog: true });
-    expect(await status(instance)).toEqual({
+const BEARER = "spl_live_ci_OJ1IL90sfsusgj1ugrMwyoMn4kFxy85gZ2tvabOo9j4";
+const ACTIVE = { state: "active", moved_to: null, same_address: false, since: null, forks: 0 } as const;
+
+/** What each of them holds; `tar` is the SHA-256 of the uncompressed bundle, tokens included, as its own release wrote it. */
+const HELD = {
+  "0.33.0-schema-1": {
+    status: {
+      ...ACTIVE,
       instance_did: "did:sync:instance:released-3965df1675fdaf599c23f8067119bab4e8936339",
       epoch: 1793491200000,
-      state: "active",
-      moved_to: null,
-      same_address: false,
-      since: null,
       records: 4,
       threads: 2,
-      forks: 0,
       digest: "ec7df7c950d6a9a42cc8396c0a211c502aa5bba0300ba7a5a3e930d9aaa7749e",
-    });
-    expect(await listAccounts(instance)).toEqual([
-      {
-        name: "ci",
-        kind: "service",
-        scopes: ["records:read", "records:write"],
-        actors: ["did:sync:user:alice"],
-        description: "",
-        created_at: null,
-        state: "active",
-      },
-    ]);
-    expect(await listTokens(instance)).toMatchObject([
-      { account: "ci", kind: "bearer", description: "released", expires_at: null, state: "active" },
-    ]);
-    expect((await signIn(instance, bearer, null)).account.name).toBe("ci");
-    await instance.close();
-  }
-});
+    },
+    account: { description: "", created_at: null },
+    tar: "dae7bacc4174092770530c06ac2cae8c90ebd88c2c99a2903b99803ac9a126f0",
+  },
+  "0.33.0-schema-2": {
+    status: {
+      ...ACTIVE,
+      instance_did: "did:sync:instance:released-0a5bf2ac1639aa0921a2aba112ad27da17971f8d",
+      epoch: 1793534400000,
+      records: 3,
+      threads: 2,
+      digest: "a1b5ecdf69625f82ad736870d81b7e89e84b57ff1fcd23dd003aa70684a9ef28",
+    },
+    account: { description: "released", created_at: "2026-11-01T12:00:00.001Z" },
+    tar: "4fa3a5d02dae19127daa51e6110bdf8f9aca13701f00f5020c112438d7261eb8",
+  },
+  "0.33.0-schema-3": {
+    status: {
+      ...ACTIVE,
+      instance_did: "did:sync:instance:released-668c47457db94701ed118f9c32cda44f5c963c97",
+      epoch: 1793577600001,
+      records: 5,
+      threads: 3,
+      digest: "56ca56e52dd5519ca3a209fbdba8ec0b3cdd974b0ca19b6bbbac3af25011052d",
+    },
+    account: { description: "released", created_at: "2026-11-02T00:00:00.002Z" },
+    tar: "a94340367e10ea690496870cc6ede4fc5014e2baedaf38649da523f7dcb9d5d1",
+  },
+};
 
-test("what this release adds works on it: new records, ends of accounts, exports", async () => {
-  using folder = new ScratchFolder();
-  const home = copyOf("0.33.0-schema-1", folder);
-  const instance = await Instance.open(home, {}, { ownsLog: true });
-  await fill(instance, 5);
-  expect(await revokeAccount(instance, "ci", null, OWNER)).toMatchObject({ state: "revoked" });
-  expect(await listTokens(instance)).toMatchObject([{ state: "revoked" }]);
-  expect((await status(instance)).records).toBe(9);
-  await instance.close();
-  expect((await exported(home)).length).toBeGreaterThan(1000);
+test.each(Object.entries(HELD))(
+  "a store of %s keeps its records, its account and its token",
+  async (release, held) => {
+    using folder = new ScratchFolder();
+    const home = copyOf(release, folder);
+    // The second time, the store has this release's schema already.
+    for (let open = 0; open < 2; open++) {
+      const instance = await Instance.open(home, {}, { ownsLog: true });
+      expect(await status(instance)).toEqual(held.status);
+      expect(await listAccounts(instance)).toEqual([
+        {
+          name: "ci",
+          kind: "service",
+          scopes: ["records:read", "records:write"],
+          actors: ["did:sync:user:alice"],
+          state: "active",
+          ...held.account,
+        },
+      ]);
+      expect(await listTokens(instance)).toMatchObject([
+        { account: "ci", kind: "bearer", description: "released", expires_at: null, state: "active" },
+      ]);
+      expect((await signIn(instance, BEARER, null)).account.name).toBe("ci");
+      await instance.close();
+    }
+  },
+);
+
+test.each(Object.entries(HELD))(
+  "what this release adds works on %s: new records, ends of accounts, exports",
+  async (release, held) => {
+    using folder = new ScratchFolder();
+    const home = copyOf(release, folder);
+    const instance = await Instance.open(home, {}, { ownsLog: true });
+    await fill(instance, 5);
+    expect(await revokeAccount(instance, "ci", null, OWNER)).toMatchObject({ state: "revoked" });
+    expect(await listTokens(instance)).toMatchObject([{ state: "revoked" }]);
+    expect((await status(instance)).records).toBe(held.status.records + 5);
+    await instance.close();
+    expect((await exported(home)).length).toBeGreaterThan(1000);
+  },
+);
+
+test.each(Object.entries(HELD))(
+  "a home of %s exports the bytes that its release did, and they restore",
+  async (release, held) => {
+    using folder = new ScratchFolder();
+    const home = copyOf(release, folder);
+    const bundle = await exported(home, { compression: "none", carryTokens: true });
+    expect(Bun.SHA256.hash(bundle, "hex")).toBe(held.tar);
+    const restored = folder.file("restored");
+    await restoreBundle(restored, inPieces(bundle), { expectDid: null, deep: true, newIdentity: false });
+    expect(await exported(restored, { compression: "none", carryTokens: true })).toEqual(bundle);
+  },
+);
+
+test("every release's home is among these", () => {
+  expect(Object.keys(HELD)).toEqual([...RELEASES]);
+  expect(RELEASES).toHaveLength(SCHEMA_VERSION - 1);
 });
