@@ -1,6 +1,6 @@
 import { toProblem } from "../lib/api/problem.ts";
 import { type ErrorCode, SplError } from "../lib/base/errors.ts";
-import { safeJson, safeText } from "../lib/ui/safe_text.ts";
+import { safeJson, safeText } from "../lib/base/safe_text.ts";
 import { ClosedPipe } from "../lib/ui/streams.ts";
 import { type Context, processContext } from "./_context.ts";
 

@@ -2,6 +2,7 @@ import type { Redeemed } from "../lib/api/wire.ts";
 import { toBase64Url } from "../lib/base/bytes.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { systemRandom } from "../lib/base/random.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { sha256 } from "../lib/base/sha256.ts";
 import { savedToken, saveToken } from "../lib/client/credentials.ts";
 import { InstanceClient } from "../lib/client/instance_client.ts";
@@ -9,7 +10,6 @@ import { type Address, requireConfidential, resolveAddress } from "../lib/client
 import { NONCE_BYTES, readPairing } from "../lib/pairing/code.ts";
 import { pairingPhrase } from "../lib/pairing/phrase.ts";
 import { renderFacts } from "../lib/ui/facts.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { type Context, printResult } from "./_kit.ts";
 
 /** The end that is let in: redeems the code, saves the token and makes the first call with it. */

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Pairing, PairingCode } from "../lib/api/wire.ts";
 import { SplError } from "../lib/base/errors.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { sha256 } from "../lib/base/sha256.ts";
 import type { InstanceClient } from "../lib/client/instance_client.ts";
 import { isLoopback } from "../lib/client/target.ts";
 import { PAIRING_MS } from "../lib/pairing/code.ts";
 import { renderFacts } from "../lib/ui/facts.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { wantsColour } from "../lib/ui/terminal.ts";
 import { type Context, printResult } from "./_kit.ts";
 import { connect } from "./_target.ts";

@@ -1,6 +1,6 @@
 import type { Pair } from "../lib/api/wire.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { renderFacts } from "../lib/ui/facts.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { type Context, printResult } from "./_kit.ts";
 
 /** Spread into the arguments of every command about one pair. */

@@ -1,5 +1,5 @@
 import { Ping } from "../lib/backup/ping.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { statusOfFailure } from "./_exit.ts";
 import type { Context } from "./_kit.ts";
 

@@ -1,4 +1,4 @@
-import { safeJson } from "../lib/ui/safe_text.ts";
+import { safeJson } from "../lib/base/safe_text.ts";
 import { type Column, renderTable } from "../lib/ui/table.ts";
 import type { Context } from "./_context.ts";
 

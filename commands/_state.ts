@@ -1,5 +1,5 @@
 import type { Status } from "../lib/api/wire.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 
 type Standing = Pick<Status, "state" | "moved_to" | "same_address" | "since">;
 

@@ -1,11 +1,11 @@
 import { backupHealth } from "../lib/backup/last_verified.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { defaultHome } from "../lib/base/home.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { counted } from "../lib/base/text.ts";
 import { drillHealth } from "../lib/drill/receipts.ts";
 import { examine, type OutsideCheck } from "../lib/instance/doctor.ts";
 import type { DoctorRow } from "../lib/instance/types.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { defineSpl, jsonLine, runAlone } from "./_kit.ts";
 import { checkPort, runningDaemon } from "./_port_check.ts";
 

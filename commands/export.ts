@@ -4,7 +4,7 @@ import { holdsFile } from "../lib/base/atomic_file.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { defaultHome, homePaths } from "../lib/base/home.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { isTerminal } from "../lib/ui/terminal.ts";
 import { encryptArgs, encryptionOf, writeBundleFile } from "./_bundle_file.ts";
 import { type ArgValues, type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";

@@ -1,10 +1,10 @@
 import { SplError } from "../lib/base/errors.ts";
 import { defaultHome, homePaths } from "../lib/base/home.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { checkInstanceName } from "../lib/identity/did.ts";
 import { makeHome } from "../lib/instance/home.ts";
 import { initInstance } from "../lib/instance/instance.ts";
 import { HomeLock } from "../lib/instance/lock.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone } from "./_kit.ts";
 
 const command = defineSpl({

@@ -3,8 +3,8 @@ import { SplError } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { defaultHome, homePaths } from "../lib/base/home.ts";
 import { eventText, type LogLine } from "../lib/base/log_line.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { followLog, lastOf, readLog } from "../lib/instance/log_files.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { defineSpl, jsonLine, runAlone } from "./_kit.ts";
 
 const LINES = 200;

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { defaultHome } from "../lib/base/home.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { shellWord } from "../lib/base/text.ts";
 import type { RestoreSummary } from "../lib/instance/types.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { decryptArgs, readBundleFile } from "./_bundle_file.ts";
 import { ADOPTED, summaryNotes, summaryText, verifiedText } from "./_import_text.ts";
 import { type Context, defineSpl, jsonLine, runAlone } from "./_kit.ts";

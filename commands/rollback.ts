@@ -2,11 +2,11 @@ import type { Import, Rollback } from "../lib/api/wire.ts";
 import { SplError } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { defaultHome, homePaths, rollbackCopies } from "../lib/base/home.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { counted } from "../lib/base/text.ts";
 import type { Instance } from "../lib/instance/instance.ts";
 import { type Fact, renderFacts } from "../lib/ui/facts.ts";
 import { confirm } from "../lib/ui/prompt.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { type Context, defineSpl, printList, printResult, runAlone, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
 

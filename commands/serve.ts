@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { SplError } from "../lib/base/errors.ts";
 import { defaultHome, homePaths } from "../lib/base/home.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 import { checkInstanceName } from "../lib/identity/did.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { bootstrapHash, leaveBootstrapBehind } from "./_bootstrap.ts";
 import { startDaemon, stopDaemon } from "./_daemon.ts";
 import { aborted, watcher } from "./_foreground.ts";

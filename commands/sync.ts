@@ -1,8 +1,8 @@
 import type { SyncOutcome } from "../lib/api/wire.ts";
 import { SplError } from "../lib/base/errors.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { counted } from "../lib/base/text.ts";
 import { refusalText } from "../lib/federation/refusals.ts";
-import { safeText } from "../lib/ui/safe_text.ts";
 import { defineSpl, printList, runAlone, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
 

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { holdsFile } from "../../lib/base/atomic_file.ts";
 import { SplError } from "../../lib/base/errors.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { writeBundleFile } from "../_bundle_file.ts";
 import { defineSpl, jsonLine, runAlone, targetArgs } from "../_kit.ts";
 import { connectForBundle } from "../_target.ts";

@@ -1,7 +1,7 @@
 import type { ActorImportSummary } from "../../lib/api/wire.ts";
 import { SplError } from "../../lib/base/errors.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { type Fact, renderFacts } from "../../lib/ui/facts.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { readBundleFile } from "../_bundle_file.ts";
 import { defaultActor } from "../_emit.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";

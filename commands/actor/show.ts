@@ -1,6 +1,6 @@
+import { safeText } from "../../lib/base/safe_text.ts";
 import { counted } from "../../lib/base/text.ts";
 import { type Fact, renderFacts } from "../../lib/ui/facts.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
 

@@ -1,6 +1,6 @@
 import { SplError } from "../../lib/base/errors.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { CONFIG_KEYS, configPath, setConfig } from "../../lib/client/config.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone } from "../_kit.ts";
 
 const command = defineSpl({

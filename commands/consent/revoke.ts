@@ -1,4 +1,4 @@
-import { safeText } from "../../lib/ui/safe_text.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
 

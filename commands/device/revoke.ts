@@ -1,7 +1,7 @@
 import { SplError } from "../../lib/base/errors.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { renderFacts } from "../../lib/ui/facts.ts";
 import { confirm } from "../../lib/ui/prompt.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
 

@@ -1,5 +1,5 @@
+import { safeText } from "../../lib/base/safe_text.ts";
 import { keptReceipts } from "../../lib/drill/receipts.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printList, runAlone } from "../_kit.ts";
 
 /** How many drills of one instance the trend is of. */

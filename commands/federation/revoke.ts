@@ -1,6 +1,6 @@
 import { SplError } from "../../lib/base/errors.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { confirm } from "../../lib/ui/prompt.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, runAlone, targetArgs } from "../_kit.ts";
 import { pairArg, printPair } from "../_pair_facts.ts";
 import { connect } from "../_target.ts";

@@ -1,7 +1,7 @@
 import { SplError } from "../../lib/base/errors.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { HostClient } from "../../lib/client/host_client.ts";
 import { confirm } from "../../lib/ui/prompt.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone } from "../_kit.ts";
 
 const command = defineSpl({

@@ -1,10 +1,10 @@
 import { parseDuration } from "../../lib/base/duration.ts";
 import { SplError } from "../../lib/base/errors.ts";
 import { hostHome } from "../../lib/base/home.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { readBaseUrl } from "../../lib/client/config.ts";
 import type { Signup } from "../../lib/hosting/hosting.ts";
 import { DEFAULT_DEADLINES, DEFAULT_PLANS, parsePlans } from "../../lib/hosting/plans.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import type { DriverChoice, HostServeOptions } from "../../server/hosting/serve.ts";
 import { aborted, watcher } from "../_foreground.ts";
 import { type ArgValues, type Context, defineSpl, printResult, runAlone } from "../_kit.ts";

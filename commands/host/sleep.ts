@@ -1,5 +1,5 @@
+import { safeText } from "../../lib/base/safe_text.ts";
 import { HostClient } from "../../lib/client/host_client.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone } from "../_kit.ts";
 
 const command = defineSpl({

@@ -1,8 +1,8 @@
 import { SplError } from "../../lib/base/errors.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { counted } from "../../lib/base/text.ts";
 import { type Fact, renderFacts } from "../../lib/ui/facts.ts";
 import { confirm } from "../../lib/ui/prompt.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
 

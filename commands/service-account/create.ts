@@ -1,6 +1,6 @@
 import { SplError } from "../../lib/base/errors.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { renderFacts } from "../../lib/ui/facts.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import {
   expiresArgs,

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { writeFileAtomic } from "../../lib/base/atomic_file.ts";
 import { utf8 } from "../../lib/base/bytes.ts";
 import { fileError } from "../../lib/base/errors.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { defineSpl, printResult, runAlone } from "../_kit.ts";
 import { runAll, servicePlan, typed } from "../_service.ts";
 

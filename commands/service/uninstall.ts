@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { SplError } from "../../lib/base/errors.ts";
 import { exists } from "../../lib/base/exists.ts";
-import { safeText } from "../../lib/ui/safe_text.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
 import { defineSpl, printResult, runAlone } from "../_kit.ts";
 import { runAll, servicePlan, typed } from "../_service.ts";
 

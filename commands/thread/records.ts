@@ -1,9 +1,9 @@
 import type { Envelope } from "../../lib/api/wire.ts";
 import { textLines } from "../../lib/base/lines.ts";
+import { safeJson, safeText } from "../../lib/base/safe_text.ts";
 import { canonicalText } from "../../lib/record/canonical.ts";
 import type { JsonObject } from "../../lib/record/types.ts";
 import { fit } from "../../lib/ui/fit.ts";
-import { safeJson, safeText } from "../../lib/ui/safe_text.ts";
 import { isTerminal } from "../../lib/ui/terminal.ts";
 import { type Context, defineSpl, jsonLine, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";

@@ -1,4 +1,4 @@
-import { safeText } from "./safe_text.ts";
+import { safeText } from "../base/safe_text.ts";
 
 /** A name and what is to be said of it; stored text may be given as it is. */
 export type Fact = readonly [name: string, value: string | number];

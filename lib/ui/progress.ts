@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
+import { safeText } from "../base/safe_text.ts";
 import { fit } from "./fit.ts";
-import { safeText } from "./safe_text.ts";
 import type { Writer } from "./streams.ts";
 
 const REDRAW_MS = 100;

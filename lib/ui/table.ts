@@ -1,5 +1,5 @@
+import { safeText } from "../base/safe_text.ts";
 import { fit } from "./fit.ts";
-import { safeText } from "./safe_text.ts";
 import type { Paint } from "./terminal.ts";
 
 export interface Column<Row> {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { safeJson, safeLines, safeText } from "../../../lib/ui/safe_text.ts";
+import { safeJson, safeLines, safeText } from "../../../lib/base/safe_text.ts";
 
 const strings = join(import.meta.dir, "../../../fixtures/vectors/strings");
 const sequences = readFileSync(join(strings, "ansi-escape-sequences.jsonl"), "utf8")
