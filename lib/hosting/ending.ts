@@ -17,6 +17,8 @@ import { newSecret, secretHash } from "./secrets.ts";
 const END_MS = 120_000;
 /** How long requests that are under way may go on before the end, milliseconds. */
 const QUIET_MS = 30_000;
+/** How often a bootstrap token may turn out to be void before it is traded. */
+const MOST_TRADES = 5;
 
 /** What keeps machines awake, as the end needs it. */
 export interface Quiet {
@@ -161,28 +163,39 @@ export async function asOwner<T>(
   const { driver, settings, ports } = hosting;
   const step = stepFor(hosting, instance, settings.deadlines.boot + settings.deadlines.bootstrap);
   await driver.wake(step);
-  const bootstrap = await driver.mintBootstrap(step);
-  const address = await driver.address(instance, step.handles);
-  if (address === null) throw new SplError("hosting_unavailable", "the instance does not run");
   const lasting = `spl_live_hosting_${newSecret(ports.random)}`;
-  const ask = async (token: string, path: string, init: RequestInit): Promise<Response> => {
+  const send = async (token: string, path: string, init: RequestInit): Promise<Response> => {
+    const address = await driver.address(instance, step.handles);
+    if (address === null) throw new SplError("hosting_unavailable", "the instance does not run");
     const headers = new Headers({ host: new URL(instance.url).host, ...address.headers });
     for (const [name, value] of new Headers(init.headers)) headers.set(name, value);
     headers.set("authorization", `Bearer ${token}`);
-    const response = await ports.fetch(address.origin + path, { ...init, headers, redirect: "manual" });
-    if (response.ok) return response;
-    await response.body?.cancel();
-    throw new SplError("hosting_unavailable", `the instance answers with status ${response.status}`);
+    return ports.fetch(address.origin + path, { ...init, headers, redirect: "manual" });
   };
-  const traded = await ask(bootstrap, "/v1/token/trade", {
-    method: "POST",
-    headers: { "content-type": JSON_TYPE },
-    body: JSON.stringify({ token_sha256: secretHash(lasting) }),
-  });
+  const ask = async (...call: Parameters<typeof send>) => accepted(await send(...call));
+  const trade = async (tries: number): Promise<Response> => {
+    const response = await send(await driver.mintBootstrap(step), "/v1/token/trade", {
+      method: "POST",
+      headers: { "content-type": JSON_TYPE },
+      body: JSON.stringify({ token_sha256: secretHash(lasting) }),
+    });
+    // Who minted in between, as another download does, has made this one void.
+    if (response.status !== 401 || tries === 1) return accepted(response);
+    await response.body?.cancel();
+    return trade(tries - 1);
+  };
+  const traded = await trade(MOST_TRADES);
   const { id } = (await traded.json()) as { id: string };
   try {
     return await use((path, init) => ask(lasting, path, init));
   } finally {
     await ask(lasting, `/v1/tokens/${id}`, { method: "DELETE" }).catch(() => undefined);
   }
+}
+
+/** @throws SplError hosting_unavailable */
+async function accepted(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  await response.body?.cancel();
+  throw new SplError("hosting_unavailable", `the instance answers with status ${response.status}`);
 }

@@ -347,6 +347,19 @@ describe("an instance", () => {
     expect(taken.status).toBe(409);
   });
 
+  test("gives its bundle to its owner as often as asked at once", async () => {
+    const visitor = someone(hosting);
+    const { id } = await visitor.instance("impatient");
+    const downloads = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const response = await visitor.call(`/v1/provision/${id}/bundle`);
+        await response.arrayBuffer();
+        return response.status;
+      }),
+    );
+    expect(downloads).toEqual([200, 200, 200, 200]);
+  });
+
   test("can be given up without a bundle, on purpose", async () => {
     const visitor = someone(hosting);
     const { id, url } = await visitor.instance("forgotten");
