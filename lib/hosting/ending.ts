@@ -84,8 +84,11 @@ async function remove({ registry, driver, ports }: Hosting, instance: HostedInst
 
 /** After the service was killed in the middle of ends. */
 export async function resumeEnds(hosting: Hosting): Promise<void> {
-  const states = ["ending", ...Object.values(REMOVING)] as const;
-  for (const { id } of await hosting.registry.list({ states })) await goOnEnding(hosting, id);
+  const { registry, ports } = hosting;
+  for (const { id } of await registry.list({ states: ["ending"] })) await goOnEnding(hosting, id);
+  // A removal may take minutes, and the others need not wait for it.
+  const removing = await registry.list({ states: Object.values(REMOVING) });
+  for (const { id } of removing) ports.background(goOnEnding(hosting, id));
 }
 
 /**

@@ -229,12 +229,29 @@ describe("what fails", () => {
       if (step === "destroy" && id === first.view.id) throw new SplError("hosting_unavailable", "broken");
     };
     await here.service.resume();
+    await here.settled();
     expect(await asks(here, "second-one")).toBe(200);
     expect((await farewell(second.view.id, second.cookie)).status).toBe(200);
     here.driver.before = () => undefined;
     await here.service.resume();
+    await here.settled();
     expect([...here.driver.volumes]).toEqual([]);
     expect(await asks(here, "first-one")).toBe(410);
+  });
+
+  test("to be removed in time keeps a service that starts from nothing else", async () => {
+    await using here = await HostingHere.open();
+    const [first] = [await here.owned("first-one"), await here.owned("second-one")];
+    const { registry } = here.service.hosting;
+    await registry.move(first.view.id, "ready", "deleting");
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    here.driver.before = (step) => (step === "destroy" ? over : undefined);
+    await here.service.resume();
+    expect(await asks(here, "second-one")).toBe(200);
+    expect((await registry.instance(first.view.id))!.state).toBe("deleting");
+    end();
+    await here.settled();
+    expect((await registry.instance(first.view.id))!.state).toBe("deleted");
   });
 });
 
