@@ -110,14 +110,15 @@ export class Awake {
     return this.#wakers.get(key)?.open ?? 0;
   }
 
-  /** Resolves once no request needs the machine, or the signal aborts. */
-  async quiet(key: string, signal: AbortSignal): Promise<void> {
+  /** Resolves once no request needs the machine, or the signal aborts: whether none does. */
+  async quiet(key: string, signal: AbortSignal): Promise<boolean> {
     while (this.open(key) > 0 && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#waker(key).quiet.add(resolve);
       signal.addEventListener("abort", () => resolve(), { once: true });
       await promise;
     }
+    return this.open(key) === 0;
   }
 
   #waker(key: string): Waker {

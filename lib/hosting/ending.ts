@@ -3,7 +3,7 @@ import { fromBase64UrlText, fromUtf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import { untilEnd } from "./awake.ts";
 import type { Hosting } from "./hosting.ts";
-import { alone } from "./lease.ts";
+import { alone, type Lease } from "./lease.ts";
 import { stepFor } from "./machine.ts";
 import { type HostedInstance, REMOVING } from "./registry.ts";
 import { newSecret, secretHash } from "./secrets.ts";
@@ -22,8 +22,8 @@ const MOST_TRADES = 5;
 
 /** What keeps machines awake, as the end needs it. */
 export interface Quiet {
-  /** Resolves when no request is under way, or the signal aborts. */
-  quiet(id: string, signal: AbortSignal): Promise<void>;
+  /** Resolves when no request is under way, or the signal aborts: whether none is. */
+  quiet(id: string, signal: AbortSignal): Promise<boolean>;
   /** The machine runs, and is to sleep when nobody needs it. */
   found(id: string): void;
 }
@@ -43,7 +43,9 @@ export async function end(
   proof: Proof,
   quiet: Quiet,
 ): Promise<void> {
-  const ran = await alone(hosting, instance.id, () => endAlone(hosting, instance, to, proof, quiet));
+  const ran = await alone(hosting, instance.id, (lease) =>
+    endAlone(hosting, instance, to, proof, quiet, lease),
+  );
   if (!ran) throw busy();
 }
 
@@ -53,19 +55,24 @@ async function endAlone(
   to: "left" | "deleted",
   proof: Proof,
   quiet: Quiet,
+  { holder, lost }: Lease,
 ): Promise<void> {
-  const { registry, ports } = hosting;
+  const { registry, driver, ports } = hosting;
   if (!(await registry.move(instance.id, "ready", "ending"))) throw busy();
   let did: string | null = null;
   try {
-    await quiet.quiet(instance.id, ports.deadline(QUIET_MS));
+    const isQuiet = await quiet.quiet(instance.id, AbortSignal.any([ports.deadline(QUIET_MS), lost]));
+    lost.throwIfAborted();
+    // What is still under way could be answered after the comparison, and be removed all the same.
+    if (!isQuiet && proof !== null) await driver.sleep(stepFor(hosting, instance, END_MS));
     if (proof !== null) did = await compare(hosting, instance, proof);
   } catch (error) {
+    if (lost.aborted) throw busy();
     await registry.move(instance.id, "ending", "ready");
     quiet.found(instance.id);
     throw error;
   }
-  if (!(await registry.beginRemoving(instance.id, to, did))) throw busy();
+  if (!(await registry.beginRemoving(instance.id, to, did, holder))) throw busy();
   await remove(hosting, { ...instance, state: REMOVING[to] });
 }
 

@@ -9,15 +9,21 @@ import { newId } from "./owners.ts";
 const LEASE_MS = 20_000;
 const RENEW_MS = 5_000;
 
+export interface Lease {
+  /** Who has it, as the registry knows it. */
+  holder: string;
+  /** Aborts when it was lost all the same: the work has to end then, and to change nothing more. */
+  lost: AbortSignal;
+}
+
 /**
  * Runs `work` unless somebody else works on the instance.
- * @param work is told when the lease was lost all the same: it has to end then, and to change nothing more
  * @returns whether it ran
  */
 export async function alone(
   hosting: Hosting,
   instance: string,
-  work: (lost: AbortSignal) => Promise<void>,
+  work: (lease: Lease) => Promise<void>,
 ): Promise<boolean> {
   const { registry, ports } = hosting;
   const holder = newId(hosting);
@@ -27,7 +33,7 @@ export async function alone(
   const lost = new AbortController();
   const keeping = keep(take, lost, AbortSignal.any([ended.signal, lost.signal]), ports);
   try {
-    await work(lost.signal);
+    await work({ holder, lost: lost.signal });
     return true;
   } finally {
     ended.abort();

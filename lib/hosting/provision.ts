@@ -44,7 +44,7 @@ export class Provisioner {
   }
 
   async #run(id: string): Promise<void> {
-    const ran = await alone(this.hosting, id, async (lost) => {
+    const ran = await alone(this.hosting, id, async ({ lost }) => {
       const instance = await this.hosting.registry.instance(id);
       if (instance?.state === "provisioning") await this.#provision(instance, lost);
       const now = await this.hosting.registry.instance(id);
@@ -68,6 +68,7 @@ export class Provisioner {
         machine: instance,
         handles,
         note: async (more) => {
+          lost.throwIfAborted();
           handles = { ...handles, ...more };
           await registry.note(instance.id, handles);
           return handles;
@@ -86,7 +87,9 @@ export class Provisioner {
         await registry.beginFailing(instance.id, { code, phase, message, hint });
         return;
       }
-      if (phase !== "ready") await registry.endPhase(instance.id, phase, ports.clock());
+      if (phase === "ready") break;
+      if (lost.aborted) return;
+      await registry.endPhase(instance.id, phase, ports.clock());
     }
     this.ready(instance.id);
     ports.log("provisioned", { instance: instance.id, label: instance.label });

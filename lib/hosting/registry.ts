@@ -265,10 +265,19 @@ export class Registry {
     await this.db.run("UPDATE instances SET taken = ? WHERE id = ?", bundleSha256, id);
   }
 
-  /** From here on there is no way back. @param did of the identity that leaves, as its bundle says */
-  async beginRemoving(id: string, to: keyof typeof REMOVING, did: string | null): Promise<boolean> {
-    const sql = "UPDATE instances SET state = ?, did = coalesce(?, did) WHERE id = ? AND state = 'ending'";
-    return (await this.db.run(sql, REMOVING[to], did, id)) === 1;
+  /**
+   * From here on there is no way back: only for who has the lease, since another may have let requests in again.
+   * @param did of the identity that leaves, as its bundle says
+   */
+  async beginRemoving(
+    id: string,
+    to: keyof typeof REMOVING,
+    did: string | null,
+    holder: string,
+  ): Promise<boolean> {
+    const sql = `UPDATE instances SET state = ?1, did = coalesce(?2, did) WHERE id = ?3 AND state = 'ending'
+      AND EXISTS (SELECT 1 FROM leases WHERE instance = ?3 AND holder = ?4)`;
+    return (await this.db.run(sql, REMOVING[to], did, id, holder)) === 1;
   }
 
   /** Its machine is gone. The label stays its own. */

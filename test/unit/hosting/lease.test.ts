@@ -87,10 +87,10 @@ test("what a killed process held is taken over when it has run out, and whoever 
   const [a, b] = [world.process(), world.process()];
   let lost: AbortSignal | undefined;
   const begun = Promise.withResolvers<void>();
-  const stopped = alone(a, "x", (signal) => {
-    lost = signal;
+  const stopped = alone(a, "x", (lease) => {
+    lost = lease.lost;
     begun.resolve();
-    return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
+    return new Promise((resolve) => lease.lost.addEventListener("abort", () => resolve()));
   });
   await begun.promise;
   world.now += 20_000;

@@ -83,7 +83,10 @@ describe("a label", () => {
     async (state) => {
       const id = await made("myteam", 1);
       expect(await one.move(id, "ready", "ending")).toBe(true);
-      await one.beginRemoving(id, state, "did:y");
+      expect(await one.beginRemoving(id, state, "did:y", "nobody")).toBe(false);
+      await one.takeLease(id, "me", NOW + 1, NOW);
+      expect(await one.beginRemoving(id, state, "did:y", "somebody else")).toBe(false);
+      expect(await one.beginRemoving(id, state, "did:y", "me")).toBe(true);
       await one.becomeEnded(id, state, NOW);
       expect(await outcome(two.reserve(wanted("myteam", 2), MOST, null, NOW))).toBe("label_taken");
       expect(await outcome(two.reserve(wanted("myteam", 3, "owner-1"), MOST, null, NOW))).toBe("label_taken");
@@ -174,7 +177,8 @@ describe("one-shot links", () => {
   test("of an instance that has ended are void", async () => {
     const id = await made("myteam", 1);
     await one.move(id, "ready", "ending");
-    await one.beginRemoving(id, "deleted", null);
+    await one.takeLease(id, "me", NOW + 1, NOW);
+    await one.beginRemoving(id, "deleted", null, "me");
     await one.becomeEnded(id, "deleted", NOW);
     expect(await one.claimLink("hash-1-1", NOW)).toBe(false);
   });

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { MANIFEST_HEADER } from "../../../lib/api/media.ts";
+import { toBase64Url, utf8 } from "../../../lib/base/bytes.ts";
 import { SplError } from "../../../lib/base/errors.ts";
 import { HostingHere } from "../../kit/hosting_app.ts";
 import { until } from "../../kit/until.ts";
@@ -252,6 +254,49 @@ describe("what fails", () => {
     end();
     await here.settled();
     expect((await registry.instance(first.view.id))!.state).toBe("deleted");
+  });
+});
+
+/** What an instance answers to whoever compares its bundle. */
+const BUNDLE = { bundle_sha256: "a".repeat(64), source_did: "did:x" };
+
+function answerAsInstance(here: HostingHere): void {
+  const headers = { [MANIFEST_HEADER]: toBase64Url(utf8(JSON.stringify(BUNDLE))) };
+  here.driver.answer = () => Response.json({ id: "tok_1" }, { headers });
+}
+
+describe("the end of an instance", () => {
+  test("cuts off what is under way for too long before it compares, and removes only what was compared", async () => {
+    await using here = await HostingHere.open();
+    const { view, cookie } = await here.owned("myteam");
+    answerAsInstance(here);
+    const { ports } = here.service.hosting;
+    const deadline = ports.deadline;
+    ports.deadline = (ms) => deadline(ms === 30_000 ? 20 : ms);
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    const upload = here.service.awake.hold(view.id, () => over);
+    const steps: string[] = [];
+    here.driver.before = (step) => void steps.push(step);
+    const { bundle_sha256 } = BUNDLE;
+    const left = await here.post(`/v1/provision/${view.id}/leave`, { bundle_sha256 }, { cookie });
+    end();
+    await upload;
+    expect([left.status, ...steps]).toEqual([200, "sleep", "wake", "mint", "destroy"]);
+  });
+
+  test("removes nothing when the lease was lost during the comparison", async () => {
+    await using here = await HostingHere.open();
+    const { view, cookie } = await here.owned("myteam");
+    answerAsInstance(here);
+    here.driver.before = async (step) => {
+      // Another process has found it out of time, let requests in again, and begun an end of its own.
+      if (step === "mint") await here.db.run("UPDATE leases SET holder = 'another'");
+    };
+    const { bundle_sha256 } = BUNDLE;
+    const left = await here.post(`/v1/provision/${view.id}/leave`, { bundle_sha256 }, { cookie });
+    expect(left.status).toBe(409);
+    expect([...here.driver.volumes]).toEqual([view.id]);
+    expect((await here.service.hosting.registry.instance(view.id))!.state).toBe("ending");
   });
 });
 
