@@ -1,5 +1,6 @@
 import { isAbsolute, join } from "node:path";
 import { launchdService, systemdService } from "../lib/backup/schedule.ts";
+import { defaultHome } from "../lib/base/home.ts";
 import { selfCommand } from "../lib/base/runtime.ts";
 import { configDirectory } from "../lib/client/config.ts";
 import type { Context } from "./_kit.ts";
@@ -14,12 +15,18 @@ export interface ServicePlan {
   linger: string | null;
 }
 
-/** Variables that decide which instance is meant, as far as they are set: no scheduler would have them. */
+/**
+ * Variables that decide where things lie, as far as they are set: no scheduler would have them, nor this working directory.
+ * A relative XDG path is ignored, as its standard asks.
+ */
 export function placesEnv({ env }: Context): Record<string, string> {
-  const names = ["SYNCROPEL_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"];
-  return Object.fromEntries(
-    names.flatMap((name) => (env[name] && isAbsolute(env[name]) ? [[name, env[name]]] : [])),
-  );
+  const xdg = ["XDG_DATA_HOME", "XDG_CONFIG_HOME"];
+  return {
+    ...(env.SYNCROPEL_HOME ? { SYNCROPEL_HOME: defaultHome(env) } : {}),
+    ...Object.fromEntries(
+      xdg.flatMap((name) => (env[name] && isAbsolute(env[name]) ? [[name, env[name]]] : [])),
+    ),
+  };
 }
 
 export function servicePlan(ctx: Context, platform: NodeJS.Platform = process.platform): ServicePlan {

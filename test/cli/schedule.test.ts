@@ -67,6 +67,24 @@ test("each scheduler is told the absolute path, both jobs, and nothing changes",
   expect((await runSpl(["schedule", "print", "at"], { home })).status).toBe(2);
 });
 
+test("a scheduler works on the instance that was meant here, whatever its own folder and environment", async () => {
+  using home = new ScratchHome();
+  const cron = async (env: Record<string, string>) => {
+    const { stdout } = await runSpl(["schedule", "print", "cron"], { home, env, cwd: home.path });
+    return stdout.trimEnd().split("\n").slice(-2);
+  };
+  for (const line of await cron({ SYNCROPEL_HOME: "my home" }))
+    expect(line).toContain(` SYNCROPEL_HOME='${join(home.path, "my home")}' `);
+  for (const line of await cron({ SPL_SERVE_URL: "https://box.example.com" }))
+    expect(line).toContain(` SPL_SERVE_URL='https://box.example.com' `);
+  // A service is always this machine's.
+  const env = { SYNCROPEL_HOME: "my home", SPL_SERVE_URL: "https://box.example.com", PATH: home.path };
+  await runSpl(["service", "install"], { home, env, cwd: home.path });
+  const unit = readFileSync(join(home.env.XDG_CONFIG_HOME!, "systemd/user/spl.service"), "utf8");
+  expect(unit).toContain(`\nEnvironment="SYNCROPEL_HOME=${join(home.path, "my home")}"\n`);
+  expect(unit).not.toContain("SPL_SERVE_URL");
+});
+
 test("the service is written, switched on where systemd answers, and removed", async () => {
   using home = new ScratchHome();
   const unit = join(home.env.XDG_CONFIG_HOME!, "systemd/user/spl.service");
