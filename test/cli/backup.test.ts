@@ -228,6 +228,24 @@ describe("refusals", () => {
     expect(backupsIn(path).length).toBe(1);
   });
 
+  test("a disk that is full before the ledger is written holds a whole backup, and that is said", async () => {
+    const path = box.file("brim");
+    using disk = new TinyDisk(path, 1024);
+    disk.fill(4);
+    const { stdout, stderr, status } = await backup({}, "--to", path);
+    const [name] = backupsIn(path);
+    expect({ stdout, stderr, status }).toEqual({
+      stdout: "",
+      stderr: `${name} is there and was read back, but not noted: cannot write ${path}/${tail}-ledger.json: no space left on the device; free some space, then: spl backup verify --to '${path}'\n`,
+      status: 1,
+    });
+    disk.relieve();
+    expect(await box.spl(["backup", "verify", "--to", path])).toEqual(SILENT);
+    expect((await box.json<Row[]>("backup", "list", "--to", path)).map(({ verified }) => verified)).toEqual([
+      "content",
+    ]);
+  });
+
   test("a second run on the same target ends with 5, on another it does not wait", async () => {
     const folder = freshFolder();
     const lock = lockTarget(box.home.env, new FolderTarget(folder), "backup")!;
