@@ -10,6 +10,8 @@ export interface ServicePlan {
   path: string;
   text: string;
   on: string[][];
+  /** Succeeds while the service runs. */
+  isOn: string[][];
   off: string[][];
   /** What it takes to run while nobody is logged in; null where nothing more is needed. */
   linger: string | null;
@@ -39,6 +41,7 @@ export function servicePlan(ctx: Context, platform: NodeJS.Platform = process.pl
       path,
       text: launchdService(command, env),
       on: [["launchctl", "bootstrap", domain, path]],
+      isOn: [["launchctl", "print", `${domain}/com.syncropel.spl`]],
       off: [["launchctl", "bootout", `${domain}/com.syncropel.spl`]],
       linger: null,
     };
@@ -48,6 +51,7 @@ export function servicePlan(ctx: Context, platform: NodeJS.Platform = process.pl
     path: join(configDirectory(ctx.env), "..", "systemd", "user", "spl.service"),
     text: systemdService(command, env),
     on: [systemctl("daemon-reload"), systemctl("enable", "--now", "spl.service")],
+    isOn: [systemctl("is-active", "--quiet", "spl.service")],
     off: [systemctl("disable", "--now", "spl.service"), systemctl("daemon-reload")],
     linger: "loginctl enable-linger",
   };
