@@ -208,6 +208,22 @@ describe("refusals", () => {
     expect(await backup({}, "--url", "http://127.0.0.1:1")).toMatchObject({ stdout: "", status: 3 });
   });
 
+  test("a disk that is not mounted this time leaves its folder behind, and that is said", async () => {
+    const path = box.file("mount point");
+    let name: string | undefined;
+    {
+      using _ = new TinyDisk(path, 1024);
+      expect(await backup({}, "--to", path)).toEqual(SILENT);
+      [name] = backupsIn(path);
+    }
+    expect(await backup({}, "--to", path)).toEqual({
+      stdout: "",
+      stderr: `the last verified backup is gone: ${path}/${name}; if its disk is not mounted, this one lies on another\n`,
+      status: 0,
+    });
+    expect(await backup({}, "--to", path)).toEqual(SILENT);
+  });
+
   test("a full or read-only disk keeps what it had, and no part of the new one", async () => {
     const path = box.file("disk");
     using disk = new TinyDisk(path, 1024);
