@@ -172,6 +172,12 @@ describe("encrypted", () => {
     });
     expect(readFileSync(join(folder, `${tail}-ledger.json`), "utf8")).not.toContain("correct horse");
     expect(await box.json<Row[]>("backup", "list", "--to", folder)).toMatchObject([{ verified: "content" }]);
+    // Damage to the lines that the passphrase opens is damage, and not another passphrase.
+    const bytes = readFileSync(join(folder, name!));
+    const at = bytes.indexOf("\n", bytes.indexOf("-> scrypt")) + 5;
+    bytes[at] = bytes[at] === 65 ? 66 : 65;
+    writeFileSync(join(folder, name!), bytes);
+    expect(await box.spl(["backup", "verify", ...flags, box.file("right")])).toMatchObject({ status: 6 });
   });
 });
 
