@@ -72,8 +72,9 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
   disk_full: 1,
   file_exists: 5,
   file_unreadable: 1,
+  unhealthy: 1,
   // As a monitoring plugin ends: 1 for a warning, 2 when it is critical.
-  unhealthy: 2,
+  checks_failed: 2,
   warned: 1,
   boot_timeout: 1,
   hosting_unavailable: 1,

@@ -1,5 +1,6 @@
 import { isAbsolute, join } from "node:path";
 import { launchdService, systemdService } from "../lib/backup/schedule.ts";
+import { defaultHome } from "../lib/base/home.ts";
 import { selfCommand } from "../lib/base/runtime.ts";
 import { configDirectory } from "../lib/client/config.ts";
 import type { Context } from "./_kit.ts";
@@ -9,17 +10,25 @@ export interface ServicePlan {
   path: string;
   text: string;
   on: string[][];
+  /** Succeeds while the service runs. */
+  isOn: string[][];
   off: string[][];
   /** What it takes to run while nobody is logged in; null where nothing more is needed. */
   linger: string | null;
 }
 
-/** Variables that decide which instance is meant, as far as they are set: no scheduler would have them. */
+/**
+ * Variables that decide where things lie, as far as they are set: no scheduler would have them, nor this working directory.
+ * A relative XDG path is ignored, as its standard asks.
+ */
 export function placesEnv({ env }: Context): Record<string, string> {
-  const names = ["SYNCROPEL_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"];
-  return Object.fromEntries(
-    names.flatMap((name) => (env[name] && isAbsolute(env[name]) ? [[name, env[name]]] : [])),
-  );
+  const xdg = ["XDG_DATA_HOME", "XDG_CONFIG_HOME"];
+  return {
+    ...(env.SYNCROPEL_HOME ? { SYNCROPEL_HOME: defaultHome(env) } : {}),
+    ...Object.fromEntries(
+      xdg.flatMap((name) => (env[name] && isAbsolute(env[name]) ? [[name, env[name]]] : [])),
+    ),
+  };
 }
 
 export function servicePlan(ctx: Context, platform: NodeJS.Platform = process.platform): ServicePlan {
@@ -32,6 +41,7 @@ export function servicePlan(ctx: Context, platform: NodeJS.Platform = process.pl
       path,
       text: launchdService(command, env),
       on: [["launchctl", "bootstrap", domain, path]],
+      isOn: [["launchctl", "print", `${domain}/com.syncropel.spl`]],
       off: [["launchctl", "bootout", `${domain}/com.syncropel.spl`]],
       linger: null,
     };
@@ -41,6 +51,7 @@ export function servicePlan(ctx: Context, platform: NodeJS.Platform = process.pl
     path: join(configDirectory(ctx.env), "..", "systemd", "user", "spl.service"),
     text: systemdService(command, env),
     on: [systemctl("daemon-reload"), systemctl("enable", "--now", "spl.service")],
+    isOn: [systemctl("is-active", "--quiet", "spl.service")],
     off: [systemctl("disable", "--now", "spl.service"), systemctl("daemon-reload")],
     linger: "loginctl enable-linger",
   };

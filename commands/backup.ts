@@ -1,8 +1,10 @@
+import { isGone, lastVerified } from "../lib/backup/last_verified.ts";
 import { lockTarget, openDefault, openTarget } from "../lib/backup/places.ts";
 import type { Retention } from "../lib/backup/retention.ts";
 import { type BackupResult, takeBackup } from "../lib/backup/take.ts";
 import type { BackupTarget } from "../lib/backup/types.ts";
 import { SplError } from "../lib/base/errors.ts";
+import { safeText } from "../lib/base/safe_text.ts";
 import { counted } from "../lib/base/text.ts";
 import type { DecryptWith, EncryptTo } from "../lib/bundle/encrypt.ts";
 import { requireConfidential } from "../lib/client/target.ts";
@@ -101,6 +103,7 @@ async function backUp(ctx: Context, args: Args, plan: Plan): Promise<BackupResul
   const lock = lockTarget(ctx.env, target, "backup");
   if (!lock) throw alreadyRunning(target);
   try {
+    await tellGone(ctx, target, instance_did);
     const bundle = await client.exportBundle(
       { compression: "zst", identity: "included", carry_tokens: false },
       ctx.signal,
@@ -120,6 +123,14 @@ async function backUp(ctx: Context, args: Args, plan: Plan): Promise<BackupResul
   } finally {
     lock.release();
   }
+}
+
+/** A mount point is a folder without its disk as well. */
+async function tellGone(ctx: Context, { url }: BackupTarget, did: string): Promise<void> {
+  const last = lastVerified(ctx.env, did);
+  if (last === null || last.target !== url || !isGone(last)) return;
+  const gone = `the last verified backup is gone: ${url}/${last.name}`;
+  await ctx.err.line(safeText(`${gone}; if its disk is not mounted, this one lies on another`));
 }
 
 function alreadyRunning({ url }: BackupTarget): SplError {

@@ -43,7 +43,7 @@ const command = defineSpl({
     const count = (result: DoctorRow["result"]) => rows.filter((row) => row.result === result).length;
     const [failed, warned] = [count("fail"), count("warn")];
     const hint = "do what the rows above say";
-    if (failed > 0) throw new SplError("unhealthy", `${counted(failed, "check")} failed`, { hint });
+    if (failed > 0) throw new SplError("checks_failed", `${counted(failed, "check")} failed`, { hint });
     if (warned > 0) throw new SplError("warned", counted(warned, "warning"), { hint });
   },
 });

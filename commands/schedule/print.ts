@@ -30,7 +30,8 @@ const command = defineSpl({
     const keep = ["--keep-daily", "7", "--keep-weekly", "5", "--keep-monthly", "12"];
     const flags = [...flag("--to", place), ...flag("--encrypt-to", encryptTo), ...flag("--ping", ping)];
     const source = encryptTo === undefined ? ["--from", place ?? "latest"] : [];
-    const env = placesEnv(ctx);
+    const url = ctx.env.SPL_SERVE_URL;
+    const env = { ...placesEnv(ctx), ...(url ? { SPL_SERVE_URL: url } : {}) };
     const jobs: ScheduledJob[] = [
       {
         name: "backup",

@@ -63,6 +63,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   file_exists: 409,
   file_unreadable: 500,
   unhealthy: 503,
+  checks_failed: 503,
   warned: 503,
   boot_timeout: 504,
   hosting_unavailable: 503,

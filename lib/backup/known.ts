@@ -1,8 +1,7 @@
-import { isAbsolute, join } from "node:path";
 import { isoTime } from "../base/clock.ts";
 import { exists } from "../base/exists.ts";
 import { FolderTarget } from "./folder_target.ts";
-import { lastVerified } from "./last_verified.ts";
+import { isGone, lastVerified } from "./last_verified.ts";
 import { parseBackupName } from "./names.ts";
 import { type Env, instanceFolder } from "./places.ts";
 import { storedBackups } from "./stored.ts";
@@ -53,7 +52,7 @@ export async function knownBackups(env: Env, did: string): Promise<KnownBackup[]
   if (last && !found.some(({ name, target }) => name === last.name && target === last.target)) {
     const { name, target, taken_at, records, verified, verified_at } = last;
     const encrypted = parseBackupName(name)?.encrypted ?? false;
-    if (!isAbsolute(target) || exists(join(target, name)))
+    if (!isGone(last))
       found.push({
         name,
         target,

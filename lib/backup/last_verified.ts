@@ -60,7 +60,7 @@ export function backupHealth(env: Env, did: string | null, since: number | null,
       : warn("no backup has been verified from this machine");
   }
   const where = `${last.target}/${last.name}`;
-  if (isAbsolute(last.target) && !exists(where)) return warn(`the last verified backup is gone: ${where}`);
+  if (isGone(last)) return warn(`the last verified backup is gone: ${where}`);
   const days = Math.floor((now - Date.parse(last.taken_at)) / DAY_MS);
   const detail = `${where}, ${days < 1 ? "less than a day" : days === 1 ? "1 day" : `${days} days`} old, verified: ${last.verified}`;
   return now - Date.parse(last.taken_at) > OLD_DAYS * DAY_MS
@@ -71,6 +71,11 @@ export function backupHealth(env: Env, did: string | null, since: number | null,
 /** The newest backup of an instance that proved sound, wherever it lies; null where none is known here. */
 export function lastVerified(env: Env, did: string): LastVerified | null {
   return readLast(instanceFolder(env, did));
+}
+
+/** Whether it lies no more where it was put. Nothing is asked over the network. */
+export function isGone({ target, name }: LastVerified): boolean {
+  return isAbsolute(target) && !exists(join(target, name));
 }
 
 function readLast(folder: string): LastVerified | null {

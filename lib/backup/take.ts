@@ -2,6 +2,7 @@ import { toHex } from "../base/bytes.ts";
 import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
+import { shellWord } from "../base/text.ts";
 import { type DecryptWith, type EncryptTo, encryptStream } from "../bundle/encrypt.ts";
 import type { WrittenBundle } from "../bundle/types.ts";
 import { checkStored, hashed, isDamage } from "./check.ts";
@@ -97,17 +98,21 @@ export async function takeBackup(
     read_at: isoTime(now),
     damage: null,
   };
-  await updateLedger(env, target, { did, instance }, (backups) => {
-    backups[name] = entry;
-  });
-  noteVerified(env, did, {
-    name,
-    target: target.url,
-    taken_at: entry.taken_at,
-    verified,
-    verified_at: entry.read_at!,
-    records: entry.records,
-  });
+  try {
+    await updateLedger(env, target, { did, instance }, (backups) => {
+      backups[name] = entry;
+    });
+    noteVerified(env, did, {
+      name,
+      target: target.url,
+      taken_at: entry.taken_at,
+      verified,
+      verified_at: entry.read_at!,
+      records: entry.records,
+    });
+  } catch (error) {
+    throw error instanceof SplError ? notNoted(error, name, target) : error;
+  }
   return {
     target: target.url,
     name,
@@ -122,6 +127,13 @@ export async function takeBackup(
     verified,
     pruned: await prune(env, target, did, retention, name),
   };
+}
+
+/** A failure behind the backup, which is whole: what `error` says of what was changed holds for the ledger alone. */
+function notNoted(error: SplError, name: string, { url }: BackupTarget): SplError {
+  const message = `${name} is there and was read back, but not noted: ${error.message}`;
+  if (error.code !== "disk_full") return error.retold({ message });
+  return error.retold({ message, hint: `free some space, then: spl backup verify --to ${shellWord(url)}` });
 }
 
 /** How far names may run ahead of the clock, so that backups of one second still sort in their order. */

@@ -13,14 +13,19 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { toHex } from "./bytes.ts";
-import { fileError, SplError } from "./errors.ts";
+import { fileError, SplError, systemCode } from "./errors.ts";
 import { systemRandom } from "./random.ts";
 
-/** Makes a rename or a new name in `directory` durable. */
+/** What a file system answers that syncs no folders, as many of network shares: there is nothing more to do. */
+const CANNOT_SYNC = ["EINVAL", "ENOTSUP", "EOPNOTSUPP"];
+
+/** Makes a rename or a new name in `directory` durable, where its file system can. */
 export function syncDirectory(directory: string): void {
   const fd = openSync(directory, constants.O_RDONLY);
   try {
     fsyncSync(fd);
+  } catch (error) {
+    if (!CANNOT_SYNC.includes(systemCode(error) ?? "")) throw error;
   } finally {
     closeSync(fd);
   }

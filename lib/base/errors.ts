@@ -60,6 +60,7 @@ export type ErrorCode =
   | "file_exists"
   | "file_unreadable"
   | "unhealthy"
+  | "checks_failed"
   | "warned"
   | "boot_timeout"
   | "hosting_unavailable"

@@ -83,7 +83,7 @@ describe("the end of a process", () => {
     expect(await run([...probe, "partial"])).toEqual({
       stdout: "found so far\n",
       stderr: "1 check failed\n",
-      status: EXIT_STATUS.unhealthy,
+      status: EXIT_STATUS.checks_failed,
     });
   });
 

@@ -2,6 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cronText, launchdText, systemdService } from "../../lib/backup/schedule.ts";
+import { Box } from "../kit/box.ts";
 import { runCommand, runSpl, ScratchHome, splBinary } from "../kit/spl.ts";
 
 setDefaultTimeout(30_000);
@@ -67,6 +68,24 @@ test("each scheduler is told the absolute path, both jobs, and nothing changes",
   expect((await runSpl(["schedule", "print", "at"], { home })).status).toBe(2);
 });
 
+test("a scheduler works on the instance that was meant here, whatever its own folder and environment", async () => {
+  using home = new ScratchHome();
+  const cron = async (env: Record<string, string>) => {
+    const { stdout } = await runSpl(["schedule", "print", "cron"], { home, env, cwd: home.path });
+    return stdout.trimEnd().split("\n").slice(-2);
+  };
+  for (const line of await cron({ SYNCROPEL_HOME: "my home" }))
+    expect(line).toContain(` SYNCROPEL_HOME='${join(home.path, "my home")}' `);
+  for (const line of await cron({ SPL_SERVE_URL: "https://box.example.com" }))
+    expect(line).toContain(` SPL_SERVE_URL='https://box.example.com' `);
+  // A service is always this machine's.
+  const env = { SYNCROPEL_HOME: "my home", SPL_SERVE_URL: "https://box.example.com", PATH: home.path };
+  await runSpl(["service", "install"], { home, env, cwd: home.path });
+  const unit = readFileSync(join(home.env.XDG_CONFIG_HOME!, "systemd/user/spl.service"), "utf8");
+  expect(unit).toContain(`\nEnvironment="SYNCROPEL_HOME=${join(home.path, "my home")}"\n`);
+  expect(unit).not.toContain("SPL_SERVE_URL");
+});
+
 test("the service is written, switched on where systemd answers, and removed", async () => {
   using home = new ScratchHome();
   const unit = join(home.env.XDG_CONFIG_HOME!, "systemd/user/spl.service");
@@ -90,4 +109,25 @@ test("the service is written, switched on where systemd answers, and removed", a
     stderr: `there is no service at ${unit}\n`,
     status: 1,
   });
+});
+
+test("beside a daemon that was started by hand the service waits: it could only fail to start", async () => {
+  await using box = await Box.serving();
+  const { home } = box;
+  const log = box.file("log");
+  const install = async (isActive: boolean) => {
+    writeFileSync(
+      join(home.path, "systemctl"),
+      `#!/bin/sh\necho "$@" >>${log}\n[ "$2" != is-active ] || exit ${isActive ? 0 : 3}\n`,
+    );
+    chmodSync(join(home.path, "systemctl"), 0o755);
+    return (await runSpl(["service", "install"], { home, env: { PATH: home.path } })).stdout;
+  };
+  expect(await install(false)).toContain(
+    "\n  to start it: spl serve --stop && systemctl --user daemon-reload && systemctl --user enable --now spl.service\n",
+  );
+  expect(readFileSync(log, "utf8")).not.toContain("enable");
+  // Its own daemon is in nobody's way.
+  expect(await install(true)).not.toContain("to start it");
+  expect(readFileSync(log, "utf8")).toContain("enable --now");
 });

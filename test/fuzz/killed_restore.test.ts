@@ -87,7 +87,9 @@ test("a start that is killed while it upgrades a store can be repeated; a copy t
     await killed?.end("SIGKILL");
     await using daemon = await Daemon.start(home);
     expect(await daemon.json("/v1/status")).toMatchObject(held);
-    expect(await runSpl(["doctor", "--deep"], { home })).toMatchObject({ status: 0, stderr: "" });
+    // It warns that there is no backup of it, and of nothing that is broken.
+    const { status, stdout } = await runSpl(["doctor", "--deep"], { home });
+    expect([status, stdout]).toEqual([1, expect.not.stringMatching(/^FAIL|^WARN {2}(?!backup|drill)/m)]);
     expect(await daemon.end("SIGTERM")).toBe(0);
     const copies = readdirSync(folder).filter((name) => name.startsWith("hub.db.v"));
     expect(copies.length).toBeGreaterThan(0);

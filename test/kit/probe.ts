@@ -23,7 +23,7 @@ const command = defineSpl({
         return;
       case "partial":
         await ctx.out.line("found so far");
-        throw new SplError("unhealthy", "1 check failed");
+        throw new SplError("checks_failed", "1 check failed");
       case "hinted":
         throw new SplError("store_not_empty", "import refused: local store has 12 records", {
           hint: "pass --force-overwrite\nto import anyway \x1b[2J",

@@ -15,6 +15,7 @@ export const RELEASES: readonly string[] = readdirSync(RELEASED, { withFileTypes
 export function copyReleased(release: string, home: string): void {
   for (const part of ["hub.db", "keys"])
     cpSync(join(RELEASED, release, part), join(home, part), { recursive: true });
+  chmodSync(join(home, "hub.db"), 0o600);
   chmodSync(join(home, "keys"), 0o700);
   for (const key of readdirSync(join(home, "keys"))) chmodSync(join(home, "keys", key), 0o600);
 }

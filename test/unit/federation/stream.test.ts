@@ -74,6 +74,11 @@ async function page(more: boolean, ...others: Entry[]): Promise<string | null> {
   now += 1000;
   pages.enqueue(utf8(`data: ${text.trimEnd().replaceAll("\n", "\ndata: ")}\n\n`));
   const at = new Date(now).toISOString();
+  // The pages before may still be noting themselves: this one is in when its record is.
+  await until(
+    () => app.ctx.instance.store.read((reader) => reader.record(good.id)),
+    (record) => record !== null,
+  );
   return (await until(pair, ({ last_sync }) => last_sync === at)).problem;
 }
 
