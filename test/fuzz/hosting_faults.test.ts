@@ -232,7 +232,9 @@ describe("the service is killed", () => {
     await hosting.end("SIGKILL");
     changed(hosting, (run) => run(`UPDATE instances SET state = '${state}'`));
     await hosting.begin();
-    expect((await visitor.json<Provision>(`/v1/provision/${id}`)).state).toBe(then);
+    // What is being removed goes on being removed behind the start.
+    const stateNow = async () => (await visitor.json<Provision>(`/v1/provision/${id}`)).state;
+    expect(await until(stateNow, (now) => now === then)).toBe(then);
     expect((await fetch(`${url}/health`)).status).toBe(status);
     expect(homesOf(hosting)).toEqual(then === "ready" ? [id] : []);
     expect(processesOf(hosting)).toEqual(then === "ready" ? [id] : []);
