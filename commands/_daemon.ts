@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { readDaemonInfo } from "../lib/api/daemon.ts";
-import { fromProblem } from "../lib/api/problem.ts";
+import { lastWords } from "../lib/api/problem.ts";
 import type { Status } from "../lib/api/wire.ts";
 import { SplError, systemCode } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
@@ -120,11 +120,10 @@ function openLog(path: string): number | null {
 
 /** What the daemon said last: as it runs with `-o json`, that is a problem document. */
 function causeOfDeath(log: number | null, from: number, status: number | string, path: string): SplError {
-  const last = log === null ? undefined : tail(log, from).trim().split("\n").at(-1);
+  const { line, error } = lastWords(log === null ? "" : tail(log, from));
   const facts = { daemon_status: status };
-  const told = last === undefined ? null : fromProblem(parseOrNull(last));
-  if (told) return told.retold({ detail: facts });
-  return new SplError("daemon_failed", `the daemon ended with status ${status}${last ? `: ${last}` : ""}`, {
+  if (error) return error.retold({ detail: facts });
+  return new SplError("daemon_failed", `the daemon ended with status ${status}${line ? `: ${line}` : ""}`, {
     hint: `${path} may say why`,
     detail: facts,
   });
@@ -134,12 +133,4 @@ function tail(log: number, from: number): string {
   const start = Math.max(from, fstatSync(log).size - TAIL_BYTES);
   const buffer = Buffer.alloc(TAIL_BYTES);
   return buffer.toString("utf8", 0, readSync(log, buffer, 0, TAIL_BYTES, start));
-}
-
-function parseOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

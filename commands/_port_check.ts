@@ -1,14 +1,11 @@
-import { readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
+import { type DaemonInfo, DEFAULT_LISTEN, readLivingDaemon } from "../lib/api/daemon.ts";
 import type { Status } from "../lib/api/wire.ts";
-import { systemCode } from "../lib/base/errors.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
-import { parseToml } from "../lib/base/toml.ts";
+import { readToml } from "../lib/base/toml.ts";
 import { HttpClient } from "../lib/client/http.ts";
-import type { Result } from "../lib/instance/doctor.ts";
+import { fail, pass, type Result, warn } from "../lib/instance/checks/result.ts";
 
-const DEFAULT = { host: "127.0.0.1", port: 9100 };
 /** A connection within one machine, to a port that somebody listens on or nobody. */
 const PATIENCE_MS = 2000;
 /** A daemon may be in the middle of a commit. */
@@ -29,8 +26,8 @@ export async function runningDaemon(home: string): Promise<RunningDaemon | null>
   const client = new HttpClient({ url: "http://localhost", socket, token: null, from: "local daemon" });
   const signal = AbortSignal.timeout(ANSWER_MS);
   for (;;) {
-    const info = readDaemonInfo(daemon);
-    if (info === null || !isAlive(info.pid)) return null;
+    const info = readLivingDaemon(daemon);
+    if (info === null) return null;
     const status = await client.requestJson<Status>("/v1/status", { signal }).catch(() => null);
     if (status?.pid === info.pid || signal.aborted) return { ...info, answers: status?.pid === info.pid };
     await Bun.sleep(LOOK_MS);
@@ -42,42 +39,22 @@ export async function checkPort(home: string, daemon: RunningDaemon | null): Pro
   if (daemon) {
     const { pid, port, answers } = daemon;
     return answers
-      ? { result: "pass", detail: `${port}, this home's daemon (pid ${pid})`, fix: null }
-      : {
-          result: "fail",
-          detail: `the daemon (pid ${pid}) does not answer`,
-          fix: "spl serve --stop, then spl serve --daemon",
-        };
+      ? pass(`${port}, this home's daemon (pid ${pid})`)
+      : fail(`the daemon (pid ${pid}) does not answer`, "spl serve --stop, then spl serve --daemon");
   }
   const { host, port } = configured(homePaths(home));
-  if (port === 0) return { result: "pass", detail: "any free one", fix: null };
-  if (!(await isTaken(host, port))) return { result: "pass", detail: `${port} is free`, fix: null };
-  return {
-    result: "warn",
-    detail: `another program listens on ${port}: spl serve would not start`,
-    fix: `ss -ltnp 'sport = :${port}' says which; spl serve --port takes another`,
-  };
+  if (port === 0) return pass("any free one");
+  if (!(await isTaken(host, port))) return pass(`${port} is free`);
+  return warn(
+    `another program listens on ${port}: spl serve would not start`,
+    `ss -ltnp 'sport = :${port}' says which; spl serve --port takes another`,
+  );
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) !== "ESRCH";
-  }
-}
-
-/** `listen` of the home's `config.toml`. @throws SplError usage for what is not TOML; the system's, with its path */
+/** `listen` of the home's `config.toml`. @throws SplError usage for what is not TOML, file_unreadable */
 function configured({ config }: HomePaths): { host: string; port: number } {
-  let text = "";
-  try {
-    text = readFileSync(config, "utf8");
-  } catch (error) {
-    if (!/^(?:ENOENT|ENOTDIR)$/.test(systemCode(error) ?? "")) throw error;
-  }
-  const listen = (parseToml(text, config).listen ?? {}) as Partial<typeof DEFAULT>;
-  return { ...DEFAULT, ...listen };
+  const { listen } = readToml(config) as { listen?: Partial<typeof DEFAULT_LISTEN> };
+  return { ...DEFAULT_LISTEN, ...listen };
 }
 
 function isTaken(host: string, port: number): Promise<boolean> {

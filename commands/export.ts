@@ -5,6 +5,7 @@ import { SplError } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { defaultHome, homePaths } from "../lib/base/home.ts";
 import { safeText } from "../lib/base/safe_text.ts";
+import { didTail } from "../lib/identity/did.ts";
 import { isTerminal } from "../lib/ui/terminal.ts";
 import { encryptArgs, encryptionOf, writeBundleFile } from "./_bundle_file.ts";
 import { type ArgValues, type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";
@@ -137,7 +138,7 @@ async function openSource(ctx: Context, args: Args): Promise<Source> {
 
 function defaultName(manifest: Manifest, { uncompressed, encryptTo, passphrase }: Args): string {
   const encrypted = encryptTo !== undefined || passphrase ? ".age" : "";
-  return `${manifest.source_did.split(":").at(-1)}.tar${uncompressed ? "" : ".zst"}${encrypted}`;
+  return `${didTail(manifest.source_did)}.tar${uncompressed ? "" : ".zst"}${encrypted}`;
 }
 
 function keyWarning({ source_did }: Manifest, encrypted: boolean): string {

@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
 import { hostname } from "node:os";
-import { type DaemonInfo, readDaemonInfo } from "../lib/api/daemon.ts";
+import { type DaemonInfo, readLivingDaemon } from "../lib/api/daemon.ts";
 import type { Env } from "../lib/backup/places.ts";
 import { syncDirectory, writeFileAtomic } from "../lib/base/atomic_file.ts";
 import { utf8 } from "../lib/base/bytes.ts";
-import { SplError, systemCode } from "../lib/base/errors.ts";
+import { SplError } from "../lib/base/errors.ts";
 import { exists } from "../lib/base/exists.ts";
 import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { VERSION } from "../lib/base/version.ts";
@@ -169,10 +169,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 
 /** Names the first daemon; one that is starting itself is given the time to say who it is. */
 async function refuseSecond({ home, daemon }: HomePaths): Promise<never> {
-  let info = readLiving(daemon);
+  let info = readLivingDaemon(daemon);
   for (const since = performance.now(); !info && performance.now() - since < NAME_MS; ) {
     await Bun.sleep(POLL_MS);
-    info = readLiving(daemon);
+    info = readLivingDaemon(daemon);
   }
   if (!info) {
     throw new SplError("daemon_running", `another spl is using ${home}`, {
@@ -184,17 +184,6 @@ async function refuseSecond({ home, daemon }: HomePaths): Promise<never> {
     hint: "spl serve --stop ends it",
     detail: { pid, url },
   });
-}
-
-/** What the running daemon says of itself; null for what a killed one left behind. */
-function readLiving(path: string): DaemonInfo | null {
-  const info = readDaemonInfo(path);
-  try {
-    if (info) process.kill(info.pid, 0);
-    return info;
-  } catch (error) {
-    return systemCode(error) === "ESRCH" ? null : info;
-  }
 }
 
 async function openInstance(

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
-import { fileError, SplError, systemCode } from "../lib/base/errors.ts";
+import { DEFAULT_LISTEN } from "../lib/api/daemon.ts";
+import { SplError } from "../lib/base/errors.ts";
 import type { LogFormat } from "../lib/base/log_line.ts";
-import { parseToml } from "../lib/base/toml.ts";
+import { readToml } from "../lib/base/toml.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 import { type AddressPolicy, parseNetworks } from "../lib/federation/addresses.ts";
 import { isHostName, isLoopbackName } from "./stages/host.ts";
@@ -47,8 +47,6 @@ export interface SettingFlags {
   insecureLocalhost?: boolean | undefined;
 }
 
-export const DEFAULT_HOST = "127.0.0.1";
-export const DEFAULT_PORT = 9100;
 /** How long two homes of one identity may go on without knowing of each other (spec, section 3). */
 const WATCH_S = 60;
 
@@ -77,7 +75,7 @@ const File = z.strictObject({
  */
 export function resolveSettings(flags: SettingFlags, path: string): Settings {
   const file = readFile(path);
-  const host = flags.host ?? file.listen?.host ?? DEFAULT_HOST;
+  const host = flags.host ?? file.listen?.host ?? DEFAULT_LISTEN.host;
   if (flags.insecureLocalhost && !isLoopbackName(host)) {
     throw new SplError(
       "usage",
@@ -89,7 +87,7 @@ export function resolveSettings(flags: SettingFlags, path: string): Settings {
   }
   return {
     host,
-    port: flags.port ?? file.listen?.port ?? DEFAULT_PORT,
+    port: flags.port ?? file.listen?.port ?? DEFAULT_LISTEN.port,
     publicUrl:
       flags.publicUrl !== undefined
         ? readBaseUrl(flags.publicUrl, "--public-url")
@@ -136,18 +134,6 @@ function readFile(path: string): z.output<typeof File> {
   const [issue] = result.error.issues;
   const where = issue!.path.length === 0 ? "" : `${issue!.path.join(".")}: `;
   throw new SplError("usage", `${path}: ${where}${issue!.message}`, { hint: "mend it with an editor" });
-}
-
-function readToml(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    // A home that cannot be one is said by what makes it.
-    if (/^(?:ENOENT|ENOTDIR)$/.test(systemCode(error) ?? "")) return {};
-    throw fileError(error, "read", path);
-  }
-  return parseToml(text, path);
 }
 
 function readHostName(text: string, where: string): string {

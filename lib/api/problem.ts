@@ -130,3 +130,16 @@ export function fromProblem(value: unknown): SplError | null {
 function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(HTTP_STATUS, code);
 }
+
+/**
+ * What a program that ran with `-o json` said last on stderr.
+ * @returns its last line, and the error that it tells of, or null where it is no problem document
+ */
+export function lastWords(said: string): { line: string; error: SplError | null } {
+  const line = said.trim().split("\n").at(-1)!;
+  try {
+    return { line, error: fromProblem(JSON.parse(line)) };
+  } catch {
+    return { line, error: null };
+  }
+}

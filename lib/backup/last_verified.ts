@@ -2,10 +2,10 @@ import { readFileSync, rmSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { utf8 } from "../base/bytes.ts";
-import { isoTime } from "../base/clock.ts";
 import { fileError, systemCode } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
-import type { Result } from "../instance/doctor.ts";
+import { type Result, warn } from "../instance/checks/result.ts";
+import { type Upkeep, upkeepRow } from "../instance/checks/upkeep.ts";
 import { type Env, instanceFolder, knownFolders, makePrivate } from "./places.ts";
 import type { Verified } from "./types.ts";
 
@@ -21,8 +21,11 @@ export interface LastVerified {
 }
 
 const FILE = "last_verified.json";
-const DAY_MS = 24 * 60 * 60 * 1000;
-const OLD_DAYS = 7;
+const UPKEEP: Upkeep = {
+  command: "spl backup",
+  days: 7,
+  missing: "no backup has been verified from this machine",
+};
 
 /** Notes a backup that proved sound, unless a newer one did. */
 export function noteVerified(env: Env, did: string, backup: LastVerified): void {
@@ -39,33 +42,23 @@ export function noteDamaged(env: Env, did: string, { name, target }: { name: str
   if (last?.name === name && last.target === target) rmSync(join(folder, FILE), { force: true });
 }
 
-/**
- * The row of `spl doctor`. An instance that is younger than a backup may be old needs none yet.
- * @param did null for any instance
- * @param since Unix milliseconds: when the identity came to its home; null where that is not known
- */
+/** The row of `spl doctor`. */
 export function backupHealth(env: Env, did: string | null, since: number | null, now: number): Result {
   const folders = did === null ? knownFolders(env) : [instanceFolder(env, did)];
-  const [last] = folders
+  const [last = null] = folders
     .map(readLast)
     .filter((each) => each !== null)
     .sort((a, b) => (a.taken_at < b.taken_at ? 1 : -1));
-  // A home that does not open cannot be backed up.
-  const fix = did === null ? null : "spl backup";
-  const warn = (detail: string): Result => ({ result: "warn", detail, fix });
-  if (!last) {
-    const due = since === null ? 0 : since + OLD_DAYS * DAY_MS;
-    return now <= due
-      ? { result: "pass", detail: `none yet, and due ${isoTime(due)}: spl backup`, fix: null }
-      : warn("no backup has been verified from this machine");
+  const where = last && `${last.target}/${last.name}`;
+  if (last && isGone(last)) {
+    return warn(`the last verified backup is gone: ${where}`, did === null ? null : UPKEEP.command);
   }
-  const where = `${last.target}/${last.name}`;
-  if (isGone(last)) return warn(`the last verified backup is gone: ${where}`);
-  const days = Math.floor((now - Date.parse(last.taken_at)) / DAY_MS);
-  const detail = `${where}, ${days < 1 ? "less than a day" : days === 1 ? "1 day" : `${days} days`} old, verified: ${last.verified}`;
-  return now - Date.parse(last.taken_at) > OLD_DAYS * DAY_MS
-    ? warn(detail)
-    : { result: "pass", detail, fix: null };
+  return upkeepRow(
+    UPKEEP,
+    { did, since, now },
+    last?.taken_at ?? null,
+    (age) => `${where}, ${age} old, verified: ${last!.verified}`,
+  );
 }
 
 /** The newest backup of an instance that proved sound, wherever it lies; null where none is known here. */

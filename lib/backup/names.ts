@@ -19,11 +19,6 @@ export function instanceTail(did: string): string {
   return did.slice(-12);
 }
 
-/** The name of the folder that holds an instance's backups by default. */
-export function didTail(did: string): string {
-  return did.split(":").at(-1)!;
-}
-
 export function backupName(did: string, time: number, encrypted: boolean): string {
   const stamp = `${new Date(time).toISOString().slice(0, 19)}Z`.replaceAll(/[-:]/g, "");
   return `${instanceTail(did)}-${stamp}.tar.zst${encrypted ? ".age" : ""}`;
@@ -55,4 +50,12 @@ export function parseSubset(text: string): Subset {
 
 export function inSubset<T>(sorted: readonly T[], { part, total }: Subset): T[] {
   return sorted.filter((_, at) => at % total === part - 1);
+}
+
+/** The backups of one instance among what lies in a target, in the order given. @param instance as `instanceTail` */
+export function backupsOf(files: readonly { name: string }[], instance: string): BackupName[] {
+  return files
+    .map(({ name }) => parseBackupName(name))
+    .filter((each) => each !== null)
+    .filter((each) => each.instance === instance);
 }

@@ -4,9 +4,9 @@ import { toHex, utf8 } from "../base/bytes.ts";
 import { fileError, systemCode } from "../base/errors.ts";
 import { dataFolder } from "../base/home.ts";
 import { sha256 } from "../base/sha256.ts";
+import { didTail } from "../identity/did.ts";
 import { HomeLock } from "../instance/lock.ts";
 import { FolderTarget } from "./folder_target.ts";
-import { didTail } from "./names.ts";
 import type { BackupTarget } from "./types.ts";
 
 export type Env = Record<string, string | undefined>;

@@ -8,7 +8,7 @@ import type { WrittenBundle } from "../bundle/types.ts";
 import { checkStored, hashed, isDamage } from "./check.ts";
 import { noteVerified } from "./last_verified.ts";
 import { updateLedger } from "./ledger.ts";
-import { backupName, instanceTail, parseBackupName } from "./names.ts";
+import { backupName, backupsOf, instanceTail } from "./names.ts";
 import type { Env } from "./places.ts";
 import { type Retention, toPrune } from "./retention.ts";
 import type { BackupTarget, LedgerEntry, StoredFile, Verified } from "./types.ts";
@@ -141,11 +141,9 @@ const MAX_AHEAD_MS = 60_000;
 
 /** A time for the name: behind the instance's latest backup, unless the clock was wrong then. Whole seconds. */
 function freeTime(files: readonly StoredFile[], instance: string, now: number): number {
-  const times = files
-    .map(({ name }) => parseBackupName(name))
-    .filter((each) => each !== null)
-    .filter((each) => each.instance === instance && each.time <= now + MAX_AHEAD_MS)
-    .map((each) => each.time + 1000);
+  const times = backupsOf(files, instance)
+    .filter(({ time }) => time <= now + MAX_AHEAD_MS)
+    .map(({ time }) => time + 1000);
   return Math.max(Math.floor(now / 1000) * 1000, ...times);
 }
 
@@ -161,10 +159,7 @@ async function prune(
   lastVerified: string,
 ): Promise<string[]> {
   const instance = instanceTail(did);
-  const stored = (await target.list())
-    .map(({ name }) => parseBackupName(name))
-    .filter((each) => each !== null)
-    .filter((each) => each.instance === instance);
+  const stored = backupsOf(await target.list(), instance);
   const { backups: known } = await updateLedger(env, target, { did, instance }, (backups) => {
     const there = new Set(stored.map(({ name }) => name));
     for (const name of Object.keys(backups)) if (!there.has(name)) delete backups[name];

@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { parse } from "smol-toml";
-import { SplError } from "./errors.ts";
+import { fileError, SplError, systemCode } from "./errors.ts";
 
 /**
  * A TOML document as a table.
@@ -16,4 +17,20 @@ export function parseToml(text: string, path: string): Record<string, unknown> {
       cause: error,
     });
   }
+}
+
+/**
+ * The table in a file; an empty one where there is no file.
+ * @throws SplError usage, file_unreadable
+ */
+export function readToml(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    // A home that cannot be one is said by what makes it.
+    if (/^(?:ENOENT|ENOTDIR)$/.test(systemCode(error) ?? "")) return {};
+    throw fileError(error, "read", path);
+  }
+  return parseToml(text, path);
 }

@@ -1,9 +1,8 @@
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { didTail } from "../backup/names.ts";
 import { type Env, makePrivate } from "../backup/places.ts";
-import { fileError, SplError, systemCode } from "../base/errors.ts";
+import { SplError } from "../base/errors.ts";
 import { dataFolder } from "../base/home.ts";
+import { didTail } from "../identity/did.ts";
 import { HomeLock } from "../instance/lock.ts";
 
 export function drillsFolder(env: Env): string {
@@ -13,16 +12,6 @@ export function drillsFolder(env: Env): string {
 /** Where the receipts of an instance's drills are kept: outside its home, so that they outlive it. */
 export function receiptsFolder(env: Env, did: string): string {
   return join(drillsFolder(env), didTail(did));
-}
-
-/** Names of what is in a folder, sorted; none where there is no folder. */
-export function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return [];
-    throw fileError(error, "read", folder);
-  }
 }
 
 /** The right to drill, held by one process of this user at a time. @throws SplError drill_running */

@@ -3,22 +3,26 @@ import { join } from "node:path";
 import { type Env, makePrivate } from "../backup/places.ts";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { concatBytes, fromBase64Url, fromHex, toBase64Url, utf8 } from "../base/bytes.ts";
-import { isoTime } from "../base/clock.ts";
 import { fileError } from "../base/errors.ts";
+import { namesIn } from "../base/names_in.ts";
 import { certifies } from "../identity/did.ts";
 import { ed25519 } from "../identity/ed25519.ts";
 import type { KeyPair } from "../identity/key.ts";
-import type { Result } from "../instance/doctor.ts";
+import type { Result } from "../instance/checks/result.ts";
+import { type Upkeep, upkeepRow } from "../instance/checks/upkeep.ts";
 import { canonicalBytes } from "../record/canonical.ts";
 import type { JsonObject } from "../record/types.ts";
-import { drillsFolder, namesIn, receiptsFolder } from "./places.ts";
+import { drillsFolder, receiptsFolder } from "./places.ts";
 import type { DrillFacts, Receipt } from "./types.ts";
 
 /** Receipts of good drills: `<DID's tail>/<time>.json`, each signed by the identity that came back. */
 
 const NAME = /^\d{8}T\d{9}Z\.json$/;
-const DAY_MS = 24 * 60 * 60 * 1000;
-const OLD_DAYS = 30;
+const UPKEEP: Upkeep = {
+  command: "spl drill",
+  days: 30,
+  missing: "no drill has shown that this instance can come back",
+};
 
 /** The signature shows that the private key came back as well. */
 export function signReceipt(facts: DrillFacts, key: KeyPair): Receipt {
@@ -94,27 +98,15 @@ function readReceipt(path: string): Receipt | null {
   }
 }
 
-/**
- * The row of `spl doctor`. An instance that is younger than a drill may be old needs none yet.
- * @param did null for any instance
- * @param since Unix milliseconds: when the identity came to its home; null where that is not known
- */
+/** The row of `spl doctor`. */
 export function drillHealth(env: Env, did: string | null, since: number | null, now: number): Result {
   const last = lastReceipt(env, did);
-  // A home that does not open cannot be drilled.
-  const fix = did === null ? null : "spl drill";
-  const warn = (detail: string): Result => ({ result: "warn", detail, fix });
-  if (!last) {
-    const due = since === null ? 0 : since + OLD_DAYS * DAY_MS;
-    return now <= due
-      ? { result: "pass", detail: `none yet, and due ${isoTime(due)}: spl drill`, fix: null }
-      : warn("no drill has shown that this instance can come back");
-  }
-  const ms = now - Date.parse(last.at);
-  const days = Math.floor(ms / DAY_MS);
-  const age = days < 1 ? "less than a day" : days === 1 ? "1 day" : `${days} days`;
-  const detail = `last good one ${age} ago, back in ${(last.recovered_ms / 1000).toFixed(1)} s`;
-  return ms > OLD_DAYS * DAY_MS ? warn(detail) : { result: "pass", detail, fix: null };
+  return upkeepRow(
+    UPKEEP,
+    { did, since, now },
+    last?.at ?? null,
+    (age) => `last good one ${age} ago, back in ${(last!.recovered_ms / 1000).toFixed(1)} s`,
+  );
 }
 
 function message(facts: DrillFacts): Uint8Array {

@@ -5,8 +5,8 @@ import type { Env } from "../backup/places.ts";
 import { fileError, SplError } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
 import { homePaths } from "../base/home.ts";
+import { namesIn } from "../base/names_in.ts";
 import { HomeLock } from "../instance/lock.ts";
-import { namesIn } from "./places.ts";
 
 const DRILL = "spl-drill-";
 /** What `--keep` asks for is no leftover. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { fromProblem } from "../api/problem.ts";
+import { lastWords } from "../api/problem.ts";
 import type { Env } from "../backup/places.ts";
 import { SplError } from "../base/errors.ts";
 import { homePaths } from "../base/home.ts";
@@ -96,23 +96,9 @@ export class ScratchInstance {
 
   async #death(): Promise<SplError> {
     await this.#process.exited;
-    const last = (await this.#said).trim().split("\n").at(-1) ?? "";
-    const told = fromProblem(parseOrNull(last));
+    const { line, error } = lastWords(await this.#said);
     const status = this.#process.signalCode ?? this.#process.exitCode;
-    return (
-      told ??
-      new SplError(
-        "daemon_failed",
-        `the scratch instance ended with status ${status}${last ? `: ${last}` : ""}`,
-      )
-    );
-  }
-}
-
-function parseOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
+    const why = line ? `: ${line}` : "";
+    return error ?? new SplError("daemon_failed", `the scratch instance ended with status ${status}${why}`);
   }
 }

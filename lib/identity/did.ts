@@ -35,6 +35,11 @@ export function instanceDid(name: string, publicKey: Uint8Array): string {
   return `${INSTANCE}${name}-${fingerprintOf(readPublicKey(publicKey))}`;
 }
 
+/** What stands behind the last colon: names files and folders of one identity. */
+export function didTail(did: string): string {
+  return did.split(":").at(-1)!;
+}
+
 /** The parts of an instance's DID, or null when it is none. */
 export function parseInstanceDid(did: string): { name: string; fingerprint: string } | null {
   const match = did.startsWith(INSTANCE) ? INSTANCE_TAIL.exec(did.slice(INSTANCE.length)) : null;

@@ -9,8 +9,6 @@ import { tokens } from "./checks/tokens.ts";
 import { Instance, type Ports } from "./instance.ts";
 import type { DoctorRow } from "./types.ts";
 
-export type { Result } from "./checks/result.ts";
-
 /**
  * A row of what is known outside the home.
  * @param did whose; null for any instance, where the home does not open

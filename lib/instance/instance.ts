@@ -11,7 +11,7 @@ import { generateKey, type KeyPair } from "../identity/key.ts";
 import { loadKey, repairPointer, retireStrays, saveKey } from "../identity/keys_folder.ts";
 import type { ConnectionOptions } from "../store/connection.ts";
 import { SqliteStore } from "../store/sqlite.ts";
-import type { IdentityRow, Reader } from "../store/types.ts";
+import type { IdentityRow, Reader, Writer } from "../store/types.ts";
 import { clearLeftovers, holdsUnfinished, INIT_PREFIX, makeHome, requireLog } from "./home.ts";
 
 export interface Ports {
@@ -110,6 +110,33 @@ export async function requireIdentity(reader: Reader): Promise<IdentityRow> {
   });
 }
 
+/** Who a new home is. Its steward is a new one, and its epoch comes after all that this machine's clock has seen. */
+export function newIdentity(
+  did: string,
+  name: string,
+  { fingerprint, publicKey }: KeyPair,
+  { clock, random }: Ports,
+): IdentityRow {
+  return { did, name, fingerprint, publicKey, epoch: clock(), stewardId: toHex(random(16)), url: null };
+}
+
+/** Makes a home's store and key. The store gets its name last: until then there is no instance. */
+export async function makeStore(
+  paths: HomePaths,
+  key: KeyPair,
+  random: Random,
+  fill: (writer: Writer) => Promise<void>,
+): Promise<void> {
+  const unfinished = join(paths.run, `${INIT_PREFIX}${toHex(random(6))}.db`);
+  await SqliteStore.create(paths.db, unfinished, async (writer) => {
+    await fill(writer);
+    saveKey(paths.keys, key);
+  });
+  repairPointer(paths.keys, key.fingerprint);
+  // Of a daemon of another store: this one has no log yet.
+  rmSync(paths.daemon, { force: true });
+}
+
 /**
  * Makes a new instance: folders, key, store. Nothing that exists is ever replaced. Only for the holder of the home's lock.
  * @param name the DID's name part, fixed from now on
@@ -140,22 +167,7 @@ export async function initInstance(
     });
   }
   const key = generateKey(random);
-  const identity: IdentityRow = {
-    did: instanceDid(name, key.publicKey),
-    name,
-    fingerprint: key.fingerprint,
-    publicKey: key.publicKey,
-    epoch: clock(),
-    stewardId: toHex(random(16)),
-    url: null,
-  };
-  const unfinished = join(paths.run, `${INIT_PREFIX}${toHex(random(6))}.db`);
-  await SqliteStore.create(paths.db, unfinished, async (writer) => {
-    await writer.setIdentity(identity);
-    saveKey(paths.keys, key);
-  });
-  repairPointer(paths.keys, key.fingerprint);
-  // Of a daemon of another store: this one has no log yet.
-  rmSync(paths.daemon, { force: true });
+  const identity = newIdentity(instanceDid(name, key.publicKey), name, key, { clock, random });
+  await makeStore(paths, key, random, (writer) => writer.setIdentity(identity));
   return identity;
 }

@@ -1,18 +1,17 @@
-import { readdirSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
-import { toHex } from "../base/bytes.ts";
-import { fileError, SplError } from "../base/errors.ts";
+import { rmSync } from "node:fs";
+import { basename } from "node:path";
+import { SplError } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
 import { type HomePaths, homePaths } from "../base/home.ts";
+import { namesIn } from "../base/names_in.ts";
 import type { Manifest } from "../bundle/types.ts";
 import { instanceDid, parseInstanceDid } from "../identity/did.ts";
 import { generateKey, keyFromSeed } from "../identity/key.ts";
-import { repairPointer, retireStrays, saveKey } from "../identity/keys_folder.ts";
-import { SqliteStore } from "../store/sqlite.ts";
+import { retireStrays } from "../identity/keys_folder.ts";
 import type { InsertResult, Totals, Writer } from "../store/types.ts";
 import { problemOf } from "./health.ts";
-import { clearLeftovers, holdsUnfinished, INIT_PREFIX, makeHome } from "./home.ts";
-import { type Ports, type Signer, systemPorts } from "./instance.ts";
+import { clearLeftovers, holdsUnfinished, makeHome } from "./home.ts";
+import { makeStore, newIdentity, type Ports, type Signer, systemPorts } from "./instance.ts";
 import {
   addAccess,
   checkExpected,
@@ -112,35 +111,19 @@ class Restore {
   }
 
   async #make(received: Received): Promise<RestoreSummary> {
-    const { paths, ports } = this;
     const signer = this.#signer(received);
-    const unfinished = join(paths.run, `${INIT_PREFIX}${toHex(ports.random(6))}.db`);
     let summary: RestoreSummary | null = null;
-    await SqliteStore.create(paths.db, unfinished, async (writer) => {
+    await makeStore(this.paths, signer.key, this.ports.random, async (writer) => {
       summary = await this.#fill(writer, received, signer);
-      saveKey(paths.keys, signer.key);
     });
-    repairPointer(paths.keys, signer.fingerprint);
-    // Of a daemon of another store: this one has no log yet.
-    rmSync(paths.daemon, { force: true });
     return summary!;
   }
 
-  /** Who the home will be. Its steward is a new one, which comes after all that this machine's clock has seen. */
   #signer({ inspection: { manifest }, contents: { seed } }: Received): Signer {
-    const { clock, random } = this.ports;
-    const key = seed === null ? generateKey(random) : keyFromSeed(seed);
+    const key = seed === null ? generateKey(this.ports.random) : keyFromSeed(seed);
     const { name } = parseInstanceDid(manifest.source_did)!;
-    return {
-      did: seed === null ? instanceDid(name, key.publicKey) : manifest.source_did,
-      name,
-      fingerprint: key.fingerprint,
-      publicKey: key.publicKey,
-      epoch: clock(),
-      stewardId: toHex(random(16)),
-      url: null,
-      key,
-    };
+    const did = seed === null ? instanceDid(name, key.publicKey) : manifest.source_did;
+    return { ...newIdentity(did, name, key, this.ports), key };
   }
 
   async #fill(writer: Writer, received: Received, signer: Signer): Promise<RestoreSummary> {
@@ -228,17 +211,13 @@ function refuseStrange({ home, keys, run, logs, config }: HomePaths): void {
   const parts = [keys, run, logs, config].map((path) => basename(path));
   const names = entriesOf(home).filter((name) => name !== "lost+found");
   if (names.length === 0 || names.some((name) => parts.includes(name))) return;
-  throw new SplError("file_exists", `restore refused: ${home} holds something else (${names.sort()[0]})`, {
+  throw new SplError("file_exists", `restore refused: ${home} holds something else (${names[0]})`, {
     hint: "name a folder that is new or empty with --home",
   });
 }
 
 function entriesOf(folder: string): string[] {
-  try {
-    return exists(folder) ? readdirSync(folder) : [];
-  } catch (error) {
-    throw fileError(error, "read", folder);
-  }
+  return exists(folder) ? namesIn(folder) : [];
 }
 
 function hasKey(keys: string): boolean {

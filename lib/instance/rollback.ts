@@ -6,6 +6,7 @@ import { fileError, SplError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { nextTurn } from "../base/turn.ts";
 import { writeBundle } from "../bundle/write.ts";
+import { didTail } from "../identity/did.ts";
 import { recallKey, repairPointer, retireKey } from "../identity/keys_folder.ts";
 import type { IdentityRow, ImportBatch, Reader, Writer } from "../store/types.ts";
 import { bundleSource } from "./export.ts";
@@ -140,9 +141,9 @@ class Rollback {
   }
 
   /** Writes everything as it is to a bundle in the folder of copies, and reads it back. */
-  async #save(writer: Writer, { n }: ImportBatch, { fingerprint, did }: IdentityRow): Promise<void> {
+  async #save(writer: Writer, { n }: ImportBatch, { did }: IdentityRow): Promise<void> {
     const { instance, options } = this;
-    const folder = join(options.copies, did.split(":").at(-1) ?? fingerprint);
+    const folder = join(options.copies, didTail(did));
     const stamp = isoTime(instance.ports.clock()).replace(/[-:]|\.\d+/g, "");
     const path = join(folder, `before-rollback-${n}-${stamp}.tar.zst`);
     try {

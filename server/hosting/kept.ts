@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readDaemonInfo } from "../../lib/api/daemon.ts";
-import { fromProblem } from "../../lib/api/problem.ts";
+import { readDaemonInfo, readLivingDaemon } from "../../lib/api/daemon.ts";
+import { lastWords } from "../../lib/api/problem.ts";
 import { fileError, SplError, systemCode } from "../../lib/base/errors.ts";
 import { exists } from "../../lib/base/exists.ts";
 import type { HomePaths } from "../../lib/base/home.ts";
@@ -116,9 +116,9 @@ export class Kept {
 
   /** Watches the process that holds the home, if it says that it answers. */
   #adopt(): boolean {
-    const info = readDaemonInfo(this.paths.daemon);
     // What a killed one said of itself stays until the next one answers.
-    if (info === null || !isAlive(info.pid)) return false;
+    const info = readLivingDaemon(this.paths.daemon);
+    if (info === null) return false;
     this.#wanted = true;
     this.port = info.port;
     this.#lastPort = info.port;
@@ -241,15 +241,6 @@ function signalTo(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) !== "ESRCH";
-  }
-}
-
 /** Whether a process runs on the home. */
 function isHeld(paths: HomePaths): boolean {
   if (!exists(paths.lock)) return false;
@@ -260,8 +251,8 @@ function isHeld(paths: HomePaths): boolean {
 
 /** @param said on standard error: with `-o json`, a problem document in the last line; it may name files */
 function causeOf(said: string): SplError {
-  const last = said.trim().split("\n").at(-1)!;
-  return doesNotStart(fromProblem(jsonOf(last)) ?? new Error(last || "it ended before it answered"));
+  const { line, error } = lastWords(said);
+  return doesNotStart(error ?? new Error(line || "it ended before it answered"));
 }
 
 function doesNotStart(cause: unknown): SplError {
@@ -272,14 +263,6 @@ function doesNotStart(cause: unknown): SplError {
         hint: "who runs this service finds more in its log",
         cause,
       });
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 /** For the log. */

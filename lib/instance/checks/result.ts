@@ -19,7 +19,7 @@ export interface InstanceCheck {
 }
 
 export const pass = (detail: string): Result => ({ result: "pass", detail, fix: null });
-export const warn = (detail: string, fix: string): Result => ({ result: "warn", detail, fix });
+export const warn = (detail: string, fix: string | null): Result => ({ result: "warn", detail, fix });
 export const fail = (detail: string, fix: string | null): Result => ({ result: "fail", detail, fix });
 
 /** What was thrown, as a failed row. */
