@@ -8,6 +8,7 @@ import { outside } from "../kit/outside.ts";
 import { S3Server } from "../kit/s3.ts";
 import { type RunResult, runCommand, runSpl } from "../kit/spl.ts";
 import { TinyDisk } from "../kit/tiny_disk.ts";
+import { Watcher } from "../kit/watcher.ts";
 
 setDefaultTimeout(60_000);
 
@@ -288,21 +289,13 @@ describe("refusals", () => {
 
 describe("--ping", () => {
   test("hears the start and the status, and never fails a backup", async () => {
-    const heard: string[] = [];
-    await using watcher = Bun.serve({
-      hostname: "127.0.0.1",
-      port: 0,
-      fetch: (request) => {
-        heard.push(`${request.method} ${new URL(request.url).pathname}`);
-        return new Response("OK");
-      },
-    });
-    const url = `http://127.0.0.1:${watcher.port}/uuid`;
+    await using watcher = new Watcher();
+    const { heard, url } = watcher;
     expect(await backup({}, "--to", freshFolder(), "--ping", url)).toEqual(SILENT);
     expect(heard.splice(0)).toEqual(["GET /uuid/start", "GET /uuid/0"]);
     expect((await backup({}, "--to", box.file("nowhere"), "--ping", `${url}/`)).status).toBe(1);
     expect(heard.splice(0)).toEqual(["GET /uuid/start", "GET /uuid/1"]);
-    await watcher.stop(true);
+    await watcher.stop();
     const deaf = await backup({}, "--to", freshFolder(), "--ping", url);
     expect(deaf).toMatchObject({ stdout: "", status: 0 });
     expect(deaf.stderr).toContain("cannot be reached");

@@ -5,6 +5,7 @@ import { Box } from "../kit/box.ts";
 import { outside } from "../kit/outside.ts";
 import { S3Server } from "../kit/s3.ts";
 import { type RunResult, runSpl } from "../kit/spl.ts";
+import { Watcher } from "../kit/watcher.ts";
 
 setDefaultTimeout(60_000);
 
@@ -36,17 +37,16 @@ async function drilled(args: string[], env: Record<string, string> = {}, of = bo
   return JSON.parse(stdout) as { source: string; did: string; records: number };
 }
 
+function newestIn(folder: string): string {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".zst"));
+  return join(folder, names.sort().at(-1)!);
+}
+
 test("the newest backup of a folder, of the default folder, and of a bucket", async () => {
   const folder = freshFolder();
   for (const records of [1, 2]) {
     expect(await run(["backup", "--to", folder])).toEqual(SILENT);
-    const newest = join(
-      folder,
-      readdirSync(folder)
-        .filter((name) => name.endsWith(".zst"))
-        .sort()
-        .at(-1)!,
-    );
+    const newest = newestIn(folder);
     expect(await drilled(["--from", folder])).toMatchObject({ source: newest, did, records });
     await box.ok("intend", "be one more");
   }
@@ -90,13 +90,7 @@ test("in a folder of several instances it is that of the one at hand; without an
 test("the newest is damaged: status 6 and its name, never an older one in silence", async () => {
   const folder = freshFolder();
   for (let n = 0; n < 2; n++) await run(["backup", "--to", folder]);
-  const newest = join(
-    folder,
-    readdirSync(folder)
-      .filter((name) => name.endsWith(".zst"))
-      .sort()
-      .at(-1)!,
-  );
+  const newest = newestIn(folder);
   const bytes = readFileSync(newest);
   bytes[bytes.length >> 1]! ^= 1;
   writeFileSync(newest, bytes);
@@ -139,23 +133,15 @@ test("what opens an encrypted one: a key file, a passphrase file, SPL_PASSPHRASE
 });
 
 test("--ping hears the start and the status; a watcher that is away fails nothing", async () => {
-  const heard: string[] = [];
-  await using watcher = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch: (request) => {
-      heard.push(`${request.method} ${new URL(request.url).pathname}`);
-      return new Response("OK");
-    },
-  });
-  const url = `http://127.0.0.1:${watcher.port}/uuid`;
+  await using watcher = new Watcher();
+  const { heard, url } = watcher;
   expect(await run(["drill", "--ping", url])).toEqual(SILENT);
   expect(heard.splice(0)).toEqual(["GET /uuid/start", "GET /uuid/0"]);
   expect(await run(["drill", "--from", "nowhere.tar", "--ping", url])).toMatchObject({ status: 1 });
   expect(heard.splice(0)).toEqual(["GET /uuid/start", "GET /uuid/1"]);
   expect(await run(["drill", "--url", "http://127.0.0.1:1", "--ping", url])).toMatchObject({ status: 3 });
   expect(heard.splice(0)).toEqual(["GET /uuid/start", "GET /uuid/3"]);
-  await watcher.stop(true);
+  await watcher.stop();
   const deaf = await run(["drill", "--ping", url]);
   expect(deaf).toMatchObject({ stdout: "", status: 0 });
   expect(deaf.stderr).toMatch(/^the ping to 127[^\n]+\nthe ping to 127[^\n]+\n$/);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { homePaths } from "../../lib/base/home.ts";
-import { Box } from "../kit/box.ts";
+import { Box, type Held, heldOf } from "../kit/box.ts";
 import { pairBoxes, syncBox, whoIs } from "../kit/paired.ts";
 import { filesOf } from "../kit/snapshot.ts";
 import { runCommand, runSpl, splBinary } from "../kit/spl.ts";
@@ -12,16 +12,8 @@ setDefaultTimeout(60_000);
 
 /** `spl restore` with the compiled binary: the home is there, or nothing is. */
 
-interface Status {
-  instance_did: string;
-  epoch: number;
-  records: number;
-  threads: number;
-  digest: string;
-}
-
 let source: Box;
-let before: Status;
+let before: Held;
 let bundle: string;
 
 beforeAll(async () => {
@@ -35,9 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => source[Symbol.asyncDispose]());
 
-async function statusOf(box: Box): Promise<Status> {
-  const { instance_did, epoch, records, threads, digest } = await box.json<Status>("status");
-  return { instance_did, epoch, records, threads, digest };
+async function statusOf(box: Box): Promise<Held> {
+  return heldOf(await box.json<Held>("status"));
 }
 
 const homeOf = (box: Box) => box.home.env.SYNCROPEL_HOME!;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { homePaths } from "../../lib/base/home.ts";
-import { Box } from "../kit/box.ts";
+import { Box, type Held, heldOf } from "../kit/box.ts";
 import { filesOf, snapshot } from "../kit/snapshot.ts";
 import { type RunResult, runSpl } from "../kit/spl.ts";
 import { injecting, Strace } from "../kit/strace.ts";
@@ -11,12 +11,7 @@ setDefaultTimeout(60_000);
 
 /** `spl rollback` with the compiled binary: back to before an import, or nothing has changed. */
 
-interface Status {
-  instance_did: string;
-  epoch: number;
-  records: number;
-  threads: number;
-  digest: string;
+interface Status extends Held {
   url: string;
 }
 
@@ -37,8 +32,8 @@ beforeAll(async () => {
 afterAll(() => source[Symbol.asyncDispose]());
 
 async function statusOf(box: Box): Promise<Status> {
-  const { instance_did, epoch, records, threads, digest, url } = await box.json<Status>("status");
-  return { instance_did, epoch, records, threads, digest, url };
+  const status = await box.json<Status>("status");
+  return { ...heldOf(status), url: status.url };
 }
 
 async function tokenOf(box: Box, name: string): Promise<string> {

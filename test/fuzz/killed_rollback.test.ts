@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { Box } from "../kit/box.ts";
+import { Box, type Held, heldOf } from "../kit/box.ts";
 import { Daemon } from "../kit/daemon.ts";
 import { runSpl, type ScratchHome, twinOf } from "../kit/spl.ts";
 import { inLanes, LIMIT_MS, spread } from "../kit/spread.ts";
@@ -15,16 +15,13 @@ import { callsIn, DISK_CALLS, killingAt, Strace, strikePoints } from "../kit/str
 
 setDefaultTimeout(LIMIT_MS);
 
-type State = { instance_did: string; records: number; threads: number; digest: string; epoch: number };
-
 /** A home that has taken in another instance's bundle, and wrote on. */
 let target: Box;
-let before: State;
-let after: State;
+let before: Held;
+let after: Held;
 
-async function stateOf(daemon: Daemon): Promise<State> {
-  const { instance_did, records, threads, digest, epoch } = await daemon.json<State>("/v1/status");
-  return { instance_did, records, threads, digest, epoch };
+async function stateOf(daemon: Daemon): Promise<Held> {
+  return heldOf(await daemon.json<Held>("/v1/status"));
 }
 
 function* records(n: number, text: string): Generator<object> {
@@ -36,21 +33,14 @@ function* records(n: number, text: string): Generator<object> {
 beforeAll(async () => {
   target = await Box.serving();
   await target.emit(records(5, "kept"));
-  before = await target.json<State>("status");
+  before = heldOf(await target.json<Held>("status"));
   await using source = await Box.serving();
   await source.emit(records(40, "moved"));
   await source.ok("export", "--out", target.file("bundle.tar.zst"));
   await target.ok("import", "--force-overwrite", target.file("bundle.tar.zst"));
   await target.emit(records(3, "since"));
-  after = await target.json<State>("status");
+  after = heldOf(await target.json<Held>("status"));
   await target.stop();
-  [before, after] = [before, after].map(({ instance_did, records, threads, digest, epoch }) => ({
-    instance_did,
-    records,
-    threads,
-    digest,
-    epoch,
-  })) as [State, State];
 });
 
 afterAll(() => target[Symbol.asyncDispose]());
@@ -68,7 +58,7 @@ function copiesIn(home: ScratchHome): string[] {
 }
 
 /** No key is lost, and each is where it belongs. */
-function expectTidy({ paths: { keys, run } }: Daemon, { instance_did }: State): void {
+function expectTidy({ paths: { keys, run } }: Daemon, { instance_did }: Held): void {
   const [own, adopted] = [before, after].map((state) => `${state.instance_did.slice(-40)}.key`);
   const current = `${instance_did.slice(-40)}.key`;
   expect(readdirSync(run).sort()).toEqual(["daemon.json", "lock", "spl.sock"]);

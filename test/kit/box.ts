@@ -3,6 +3,19 @@ import { join } from "node:path";
 import { homePaths } from "../../lib/base/home.ts";
 import { type RunResult, runSpl, ScratchHome } from "./spl.ts";
 
+/** Who an instance is and what it holds, of what its status tells. */
+export interface Held {
+  instance_did: string;
+  epoch: number;
+  records: number;
+  threads: number;
+  digest: string;
+}
+
+export function heldOf({ instance_did, epoch, records, threads, digest }: Held): Held {
+  return { instance_did, epoch, records, threads, digest };
+}
+
 /** A machine of its own: a home, and the compiled `spl` in it. Its daemon is stopped and its files go with its scope. */
 export class Box implements AsyncDisposable {
   readonly home = new ScratchHome();
