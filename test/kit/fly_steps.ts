@@ -3,6 +3,7 @@ import { flyDriver } from "../../lib/hosting/fly/driver.ts";
 import { type FlyOptions, type FlyPorts, readOptions } from "../../lib/hosting/fly/options.ts";
 import type { Driver, Handles, Machine, Step } from "../../lib/hosting/types.ts";
 import { FlyServer, type FlyServerOptions } from "./fly_server.ts";
+import { seeded } from "./seeded.ts";
 
 export const MACHINE: Machine = {
   id: "0123456789abcdef",
@@ -23,6 +24,8 @@ export class Killed extends Error {}
 /** Fly, a driver, and a clock that goes on only while somebody waits. */
 export class FlyWorld implements AsyncDisposable {
   now = 1_800_000_000_000;
+  /** The same in every run: two waits of real chance are equal once in a while. */
+  readonly #chance = seeded(1);
   /** How long somebody waited, each time. */
   readonly waits: number[] = [];
   readonly fly: FlyServer;
@@ -58,7 +61,7 @@ export class FlyWorld implements AsyncDisposable {
       fetch: (url, init) => this.#fetch(url, init),
       delay: (ms, signal) => this.#delay(ms, signal),
       clock: () => this.now,
-      random: (n) => crypto.getRandomValues(new Uint8Array(n)),
+      random: (n) => Uint8Array.from({ length: n }, () => this.#chance(256)),
       reach: (app) => this.fly.reach(app),
     };
   }
