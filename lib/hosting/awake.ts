@@ -18,8 +18,8 @@ interface Waker {
   waking: Promise<Address> | null;
   /** Who waits for the last of the open requests to end. */
   quiet: Set<() => void>;
-  /** The way to sleep; never rejects. */
-  sleeping: Promise<void> | null;
+  /** The way to sleep, and whether it led there; never rejects. */
+  sleeping: Promise<boolean> | null;
 }
 
 /**
@@ -84,13 +84,13 @@ export class Awake {
     this.#waker(key);
   }
 
-  /** Stops the machine unless a request needs it; says whether it sleeps. */
-  async sleep(key: string): Promise<boolean> {
+  /** Stops the machine unless a request needs it, or comes meanwhile (`needed`). */
+  async sleep(key: string): Promise<"asleep" | "needed" | "failed"> {
     const waker = this.#waker(key);
-    if (waker.open > 0) return false;
+    if (waker.open > 0) return "needed";
     waker.sleeping ??= this.#stop(key, waker);
-    await waker.sleeping;
-    return !this.#wakers.has(key);
+    if (!(await waker.sleeping)) return "failed";
+    return this.#wakers.has(key) ? "needed" : "asleep";
   }
 
   /** Stops all that have been idle for long enough, and returns once they sleep. */
@@ -137,7 +137,7 @@ export class Awake {
     waker.quiet.clear();
   }
 
-  async #stop(key: string, waker: Waker): Promise<void> {
+  async #stop(key: string, waker: Waker): Promise<boolean> {
     let asleep = true;
     try {
       await this.machines.sleep(key);
@@ -149,6 +149,7 @@ export class Awake {
     waker.waking = null;
     waker.sleeping = null;
     if (asleep && waker.open === 0) this.#wakers.delete(key);
+    return asleep;
   }
 }
 

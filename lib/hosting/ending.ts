@@ -1,12 +1,12 @@
-import { BUNDLE_TYPE, JSON_TYPE, MANIFEST_HEADER } from "../api/media.ts";
+import { BUNDLE_TYPE, MANIFEST_HEADER } from "../api/media.ts";
 import { fromBase64UrlText, fromUtf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
+import type { OwnerAccess } from "./access.ts";
 import { untilEnd } from "./awake.ts";
 import type { Hosting } from "./hosting.ts";
 import { alone, type Lease } from "./lease.ts";
 import { stepFor } from "./machine.ts";
 import { type HostedInstance, REMOVING } from "./registry.ts";
-import { newSecret, secretHash } from "./secrets.ts";
 
 /**
  * The end of an instance here. Its owner proves to hold everything by naming the `bundle_sha256` of a bundle: the same
@@ -17,8 +17,6 @@ import { newSecret, secretHash } from "./secrets.ts";
 const END_MS = 120_000;
 /** How long requests that are under way may go on before the end, milliseconds. */
 const QUIET_MS = 30_000;
-/** How often a bootstrap token may turn out to be void before it is traded. */
-const MOST_TRADES = 5;
 
 /** What keeps machines awake, as the end needs it. */
 export interface Quiet {
@@ -37,26 +35,27 @@ export type Proof = string | null;
  * @throws SplError conflict when the instance is not ready, or has changed since the bundle was taken, and then goes on
  */
 export async function end(
-  hosting: Hosting,
+  access: OwnerAccess,
   instance: HostedInstance,
   to: "left" | "deleted",
   proof: Proof,
   quiet: Quiet,
 ): Promise<void> {
-  const ran = await alone(hosting, instance.id, (lease) =>
-    endAlone(hosting, instance, to, proof, quiet, lease),
+  const ran = await alone(access.hosting, instance.id, (lease) =>
+    endAlone(access, instance, to, proof, quiet, lease),
   );
   if (!ran) throw busy();
 }
 
 async function endAlone(
-  hosting: Hosting,
+  access: OwnerAccess,
   instance: HostedInstance,
   to: "left" | "deleted",
   proof: Proof,
   quiet: Quiet,
   { holder, lost }: Lease,
 ): Promise<void> {
+  const { hosting } = access;
   const { registry, driver, ports } = hosting;
   if (!(await registry.move(instance.id, "ready", "ending"))) throw busy();
   let did: string | null = null;
@@ -65,7 +64,7 @@ async function endAlone(
     lost.throwIfAborted();
     // What is still under way could be answered after the comparison, and be removed all the same.
     if (!isQuiet && proof !== null) await driver.sleep(stepFor(hosting, instance, END_MS));
-    if (proof !== null) did = await compare(hosting, instance, proof);
+    if (proof !== null) did = await compare(access, instance, proof);
   } catch (error) {
     if (lost.aborted) throw busy();
     await registry.move(instance.id, "ending", "ready");
@@ -89,23 +88,25 @@ async function remove({ registry, driver, ports }: Hosting, instance: HostedInst
   ports.log("ended", { instance: instance.id, label: instance.label, state: to });
 }
 
+type Found = Pick<Quiet, "found">;
+
 /** After the service was killed in the middle of ends. */
-export async function resumeEnds(hosting: Hosting): Promise<void> {
+export async function resumeEnds(hosting: Hosting, awake: Found): Promise<void> {
   const { registry, ports } = hosting;
-  for (const { id } of await registry.list({ states: ["ending"] })) await goOnEnding(hosting, id);
+  for (const { id } of await registry.list({ states: ["ending"] })) await goOnEnding(hosting, id, awake);
   // A removal may take minutes, and the others need not wait for it.
   const removing = await registry.list({ states: Object.values(REMOVING) });
-  for (const { id } of removing) ports.background(goOnEnding(hosting, id));
+  for (const { id } of removing) ports.background(goOnEnding(hosting, id, awake));
 }
 
 /**
  * Goes on with an end that was broken off, unless somebody is at it: as long as nothing was removed it is an instance
  * again, since nobody was told that it is gone; else the removal goes on. A failure is told in the log.
  */
-export async function goOnEnding(hosting: Hosting, id: string): Promise<void> {
+export async function goOnEnding(hosting: Hosting, id: string, awake: Found): Promise<void> {
   const { registry, ports } = hosting;
   await alone(hosting, id, async () => {
-    await registry.move(id, "ending", "ready");
+    if (await registry.move(id, "ending", "ready")) awake.found(id);
     const instance = await registry.instance(id);
     if (instance?.state === REMOVING.left || instance?.state === REMOVING.deleted)
       await remove(hosting, instance);
@@ -113,9 +114,9 @@ export async function goOnEnding(hosting: Hosting, id: string): Promise<void> {
 }
 
 /** The DID of the bundle that the instance gives now. @throws SplError conflict when it is another bundle */
-async function compare(hosting: Hosting, instance: HostedInstance, proof: string): Promise<string> {
+async function compare(access: OwnerAccess, instance: HostedInstance, proof: string): Promise<string> {
   const found: string[] = [];
-  await asOwner(hosting, instance, async (ask) => {
+  await access.use(instance, async (ask) => {
     for (const carry of [false, true]) {
       const response = await ask(`/v1/export?carry_tokens=${carry}`, { headers: { accept: BUNDLE_TYPE } });
       await response.body?.cancel();
@@ -134,21 +135,25 @@ async function compare(hosting: Hosting, instance: HostedInstance, proof: string
  * The bundle of the instance as it is now. Once it has been read to its end, it proves that its owner holds it.
  * @throws SplError hosting_unavailable
  */
-export async function takeBundle(hosting: Hosting, instance: HostedInstance): Promise<Response> {
+export async function takeBundle(access: OwnerAccess, instance: HostedInstance): Promise<Response> {
   const begun = Promise.withResolvers<Response>();
   const sent = Promise.withResolvers<void>();
-  const task = asOwner(hosting, instance, async (ask) => {
-    const response = await ask("/v1/export", { headers: { accept: BUNDLE_TYPE } });
-    const { bundle_sha256 } = manifestOf(response);
-    const whole = new TransformStream<Uint8Array, Uint8Array>({
-      // The last byte has gone out by now; a client that leaves before gets none of this.
-      flush: () => hosting.registry.putTaken(instance.id, bundle_sha256),
-    });
-    begun.resolve(new Response(untilEnd(new Response(response.body!.pipeThrough(whole)), sent.resolve).body));
-    await sent.promise;
-  }).catch(begun.reject);
+  const task = access
+    .use(instance, async (ask) => {
+      const response = await ask("/v1/export", { headers: { accept: BUNDLE_TYPE } });
+      const { bundle_sha256 } = manifestOf(response);
+      const whole = new TransformStream<Uint8Array, Uint8Array>({
+        // The last byte has gone out by now; a client that leaves before gets none of this.
+        flush: () => access.hosting.registry.putTaken(instance.id, bundle_sha256),
+      });
+      begun.resolve(
+        new Response(untilEnd(new Response(response.body!.pipeThrough(whole)), sent.resolve).body),
+      );
+      await sent.promise;
+    })
+    .catch(begun.reject);
   // The token ends only after the last byte has gone out.
-  hosting.ports.background(task);
+  access.hosting.ports.background(task);
   return begun.promise;
 }
 
@@ -157,55 +162,4 @@ function manifestOf(response: Response): { bundle_sha256: string; source_did: st
   const text = header === null ? null : fromUtf8(fromBase64UrlText(header) ?? new Uint8Array());
   if (text === null) throw new SplError("hosting_unavailable", "the instance did not send a manifest");
   return JSON.parse(text) as { bundle_sha256: string; source_did: string };
-}
-
-type Ask = (path: string, init: RequestInit) => Promise<Response>;
-
-/**
- * Calls the instance with all rights, by a token that ends with the call. A bootstrap token that its owner has not used
- * is void afterwards.
- */
-export async function asOwner<T>(
-  hosting: Hosting,
-  instance: HostedInstance,
-  use: (ask: Ask) => Promise<T>,
-): Promise<T> {
-  const { driver, settings, ports } = hosting;
-  const step = stepFor(hosting, instance, settings.deadlines.boot + settings.deadlines.bootstrap);
-  await driver.wake(step);
-  const lasting = `spl_live_hosting_${newSecret(ports.random)}`;
-  const send = async (token: string, path: string, init: RequestInit): Promise<Response> => {
-    const address = await driver.address(instance, step.handles);
-    if (address === null) throw new SplError("hosting_unavailable", "the instance does not run");
-    const headers = new Headers({ host: new URL(instance.url).host, ...address.headers });
-    for (const [name, value] of new Headers(init.headers)) headers.set(name, value);
-    headers.set("authorization", `Bearer ${token}`);
-    return ports.fetch(address.origin + path, { ...init, headers, redirect: "manual" });
-  };
-  const ask = async (...call: Parameters<typeof send>) => accepted(await send(...call));
-  const trade = async (tries: number): Promise<Response> => {
-    const response = await send(await driver.mintBootstrap(step), "/v1/token/trade", {
-      method: "POST",
-      headers: { "content-type": JSON_TYPE },
-      body: JSON.stringify({ token_sha256: secretHash(lasting) }),
-    });
-    // Who minted in between, as another download does, has made this one void.
-    if (response.status !== 401 || tries === 1) return accepted(response);
-    await response.body?.cancel();
-    return trade(tries - 1);
-  };
-  const traded = await trade(MOST_TRADES);
-  const { id } = (await traded.json()) as { id: string };
-  try {
-    return await use((path, init) => ask(lasting, path, init));
-  } finally {
-    await ask(lasting, `/v1/tokens/${id}`, { method: "DELETE" }).catch(() => undefined);
-  }
-}
-
-/** @throws SplError hosting_unavailable */
-async function accepted(response: Response): Promise<Response> {
-  if (response.ok) return response;
-  await response.body?.cancel();
-  throw new SplError("hosting_unavailable", `the instance answers with status ${response.status}`);
 }

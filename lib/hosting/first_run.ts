@@ -2,7 +2,7 @@ import { SplError } from "../base/errors.ts";
 import type { Awake } from "./awake.ts";
 import type { Hosting } from "./hosting.ts";
 import { stepFor } from "./machine.ts";
-import { giveRecoveryCode } from "./owners.ts";
+import { firstRecoveryCode } from "./owners.ts";
 import type { HostedInstance, Link } from "./registry.ts";
 import { secretHash } from "./secrets.ts";
 
@@ -59,8 +59,7 @@ export async function reveal(
       await driver.wake(step);
       return driver.mintBootstrap(step);
     });
-    const first = !(await registry.hasRecovery(instance.owner));
-    const recovery_code = first ? await giveRecoveryCode(hosting, instance.owner) : null;
+    const recovery_code = await firstRecoveryCode(hosting, instance.owner);
     ports.log("token-revealed", { instance: instance.id });
     return { instance, token, recovery_code };
   } catch (error) {

@@ -27,11 +27,25 @@ export function ownerOf({ registry, ports }: Hosting, secret: string | null): Pr
   return secret === null ? Promise.resolve(null) : registry.session(secretHash(secret), ports.clock());
 }
 
+/** A recovery code, shown this once; null for an owner who has one already. */
+export async function firstRecoveryCode({ registry, ports }: Hosting, owner: string): Promise<string | null> {
+  const code = newRecoveryCode(ports.random);
+  return (await registry.setFirstRecovery(owner, secretHash(code))) ? code : null;
+}
+
 /** A new recovery code, in place of the one before it. It is shown this once. */
-export async function giveRecoveryCode({ registry, ports }: Hosting, owner: string): Promise<string> {
+export async function newRecoveryCodeOf({ registry, ports }: Hosting, owner: string): Promise<string> {
   const code = newRecoveryCode(ports.random);
   await registry.setRecovery(owner, secretHash(code));
   return code;
+}
+
+/** @throws SplError unauthorized */
+export function requireOwner(owner: string | null): string {
+  if (owner !== null) return owner;
+  throw new SplError("unauthorized", "only its owner may see this, and you are not signed in", {
+    hint: "use the browser that you started it with, or enter your recovery code at /recover",
+  });
 }
 
 /** @returns the secret of a new session. @throws SplError unauthorized */
@@ -49,13 +63,9 @@ export async function ownInstance(
   owner: string | null,
   id: string,
 ): Promise<HostedInstance> {
-  if (owner === null) {
-    throw new SplError("unauthorized", "only its owner may see this, and you are not signed in", {
-      hint: "use the browser that you started it with, or enter your recovery code at /recover",
-    });
-  }
+  const own = requireOwner(owner);
   const instance = await hosting.registry.instance(id);
-  if (instance?.owner === owner) return instance;
+  if (instance?.owner === own) return instance;
   throw new SplError("not_found", "you have no such instance", {
     hint: "/instances lists those that you have",
   });

@@ -336,11 +336,10 @@ export class Registry {
     await this.db.run("UPDATE links SET revealed_at = NULL WHERE hash = ?", hash);
   }
 
-  /** Whether the owner holds a recovery code. */
-  async hasRecovery(owner: string): Promise<boolean> {
-    return (
-      (await this.db.all("SELECT 1 FROM owners WHERE owner = ? AND recovery IS NOT NULL", owner)).length > 0
-    );
+  /** True unless the owner has a recovery code already, which stays. */
+  async setFirstRecovery(owner: string, hash: string): Promise<boolean> {
+    const sql = "UPDATE owners SET recovery = ? WHERE owner = ? AND recovery IS NULL";
+    return (await this.db.run(sql, hash, owner)) === 1;
   }
 
   async setRecovery(owner: string, hash: string): Promise<void> {

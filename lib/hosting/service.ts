@@ -1,22 +1,24 @@
 import { SplError } from "../base/errors.ts";
+import { OwnerAccess } from "./access.ts";
 import { Awake } from "./awake.ts";
 import { resumeEnds } from "./ending.ts";
 import type { Hosting } from "./hosting.ts";
 import { stepFor } from "./machine.ts";
 import { Provisioner } from "./provision.ts";
 import type { HostedInstance } from "./registry.ts";
-import { Removals } from "./removals.ts";
+import { Unfinished } from "./unfinished.ts";
 
 /** A hosting service at work in one process: who is on the way, and who is awake. */
 export class HostingService {
   readonly provisioner: Provisioner;
   readonly awake: Awake;
-  readonly removals: Removals;
+  readonly unfinished: Unfinished;
+  readonly access: OwnerAccess;
 
   constructor(readonly hosting: Hosting) {
     // Nobody may ever call it, and it is to sleep all the same.
     this.provisioner = new Provisioner(hosting, (id) => this.awake.found(id));
-    this.removals = new Removals(hosting, this.provisioner);
+    this.access = new OwnerAccess(hosting);
     const { clock, log } = hosting.ports;
     const machines = {
       wake: (id: string) => this.#wake(id),
@@ -26,12 +28,13 @@ export class HostingService {
     this.awake = new Awake(machines, idleMs, clock, (instance, error) =>
       log("sleep-failed", { instance, error: String(error) }),
     );
+    this.unfinished = new Unfinished(hosting, this.provisioner, this.awake);
   }
 
   /** Goes on with what a process before this one left unfinished, and watches what it left running. */
   async resume(): Promise<void> {
     const { registry, driver } = this.hosting;
-    await resumeEnds(this.hosting);
+    await resumeEnds(this.hosting, this.awake);
     await this.provisioner.resume();
     for (const instance of await registry.list({ states: ["ready"] })) {
       if ((await driver.address(instance, instance.handles)) !== null) this.awake.found(instance.id);

@@ -29,7 +29,7 @@ import { SqliteDatabase } from "./sqlite.ts";
 /** How often idle instances are looked for, at most, milliseconds. */
 const SWEEP_MS = 30_000;
 /** How often it is looked whether a removal is to be tried again. */
-const REMOVALS_MS = 10_000;
+const UNFINISHED_MS = 10_000;
 
 export interface HostServeOptions {
   /** Everything of the service: its database, key, log, and the homes of its instances. */
@@ -128,7 +128,7 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
     ready.resolve(app);
 
     const sweeping = sweep(service, settings.idleMs);
-    const removing = setInterval(() => ports.background(service.removals.sweep()), REMOVALS_MS);
+    const removing = setInterval(() => ports.background(service.unfinished.sweep()), UNFINISHED_MS);
     undo.defer(() => {
       clearInterval(sweeping);
       clearInterval(removing);

@@ -39,7 +39,7 @@ export default {
   async scheduled(_event: unknown, env: WorkerEnv, ctx: ExecutionContext): Promise<void> {
     const service = await serviceOf(env, ctx);
     await service.provisioner.resume();
-    await resumeEnds(service.hosting);
+    await resumeEnds(service.hosting, service.awake);
   },
 };
 

@@ -14,7 +14,11 @@ export const instancesPage = page({
 <div id="list"></div>
 <p id="status" class="status" role="status" aria-live="polite"></p>
 <p class="quiet"><a href="/start">Start an instance</a></p>
-<p><button id="sign-out" type="button" class="plain" hidden>Sign out of this browser</button></p>
+<div id="own" class="actions" hidden>
+<button id="new-code" type="button" class="plain">New recovery code</button>
+<button id="sign-out" type="button" class="plain">Sign out of this browser</button>
+</div>
+<div id="code" hidden></div>
 <dialog id="end" aria-labelledby="end-title">
 <form method="dialog">
 <h2 id="end-title"></h2>

@@ -446,6 +446,59 @@ describe("the session", () => {
   });
 });
 
+describe("a recovery code", () => {
+  test("is shown with one of two first tokens that are asked for at once, and that one is good", async () => {
+    await using own = await HostingHere.open();
+    const { view, cookie } = await own.owned("first-one");
+    const other = await own.owned("second-one", cookie);
+    const codes = await Promise.all(
+      [view, other.view].map(async ({ first_run_url }) => {
+        const revealed = await own.request(new URL(first_run_url!).pathname, { method: "POST" });
+        return ((await revealed.json()) as { recovery_code: string | null }).recovery_code;
+      }),
+    );
+    const shown = codes.filter((code) => code !== null);
+    expect(shown).toHaveLength(1);
+    expect((await own.post("/v1/recover", { code: shown[0] })).status).toBe(200);
+  });
+
+  test("is made anew for the owner, in place of the one before it, and for nobody else", async () => {
+    await using own = await HostingHere.open();
+    const { view, cookie } = await own.owned("myteam");
+    const revealed = await own.request(new URL(view.first_run_url!).pathname, { method: "POST" });
+    const lost = ((await revealed.json()) as { recovery_code: string }).recovery_code;
+    expect(await told(own.post("/v1/recovery-code", {}))).toEqual({ status: 401, code: "unauthorized" });
+    const foreign = { cookie, headers: { origin: "http://myteam.hosting.example:9200" } };
+    expect(await told(own.post("/v1/recovery-code", {}, foreign))).toMatchObject({ status: 403 });
+    const made = await own.post("/v1/recovery-code", {}, { cookie });
+    const { recovery_code } = (await made.json()) as { recovery_code: string };
+    expect(await told(own.post("/v1/recover", { code: lost }))).toEqual({
+      status: 401,
+      code: "unauthorized",
+    });
+    expect((await own.post("/v1/recover", { code: recovery_code })).status).toBe(200);
+  });
+});
+
+describe("the operator's sleep", () => {
+  test("says whether the instance is needed or cannot be stopped", async () => {
+    await using own = await HostingHere.open();
+    const { view } = await own.owned("myteam");
+    const sleep = () => own.request("/v1/host/instances/myteam/sleep", { method: "POST", client: null });
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    const busy = own.service.awake.hold(view.id, () => over);
+    expect(await told(sleep())).toEqual({ status: 409, code: "conflict" });
+    end();
+    await busy;
+    own.driver.before = (step) => {
+      if (step === "sleep") throw new Error("stuck");
+    };
+    expect(await told(sleep())).toEqual({ status: 503, code: "hosting_unavailable" });
+    own.driver.before = () => undefined;
+    expect(await (await sleep()).json()).toMatchObject({ label: "myteam", state: "asleep" });
+  });
+});
+
 describe("sign-up", () => {
   test("by invitation takes one instance for one invitation, also of fifty at once", async () => {
     await withSettings({ signup: "invite" }, async (own) => {

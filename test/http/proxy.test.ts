@@ -415,7 +415,7 @@ describe("instances", () => {
       expect(outcomes[0]!.peer_did).toBe((await whoIs(other.box)).did);
       expect(outcomes[0]!.pulled + outcomes[0]!.deduplicated).toBeGreaterThan(0);
     }
-    expect(await bob.front.sleep()).toBe(true);
+    expect(await bob.front.sleep()).toBe("asleep");
     // The request that wakes it was signed before it started, and is let in all the same.
     expect((await syncBox(alice.box)).outcomes[0]!.failure).toBeNull();
     expect(bob.wakes()).toBe(2);

@@ -58,7 +58,7 @@ export class Front implements AsyncDisposable {
   }
 
   /** Puts the machine to sleep unless a request needs it. */
-  sleep(): Promise<boolean> {
+  sleep(): ReturnType<Awake["sleep"]> {
     return this.awake.sleep(KEY);
   }
 

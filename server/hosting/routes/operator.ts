@@ -39,10 +39,15 @@ export const operatorRoutes: HostingRoute[] = [
     operator: true,
     async handle({ service, params }) {
       const instance = await ready(service, params.label!);
-      if (await service.awake.sleep(instance.id)) return json(await operatorView(service, instance));
-      throw new SplError("conflict", `the instance ${instance.label} is in use`, {
-        hint: "try again in a moment",
-      });
+      const led = await service.awake.sleep(instance.id);
+      if (led === "asleep") return json(await operatorView(service, instance));
+      throw led === "failed"
+        ? new SplError("hosting_unavailable", `the instance ${instance.label} cannot be stopped`, {
+            hint: "the service's log says why (sleep-failed)",
+          })
+        : new SplError("conflict", `the instance ${instance.label} is in use`, {
+            hint: "try again in a moment",
+          });
     },
   },
   {
@@ -63,7 +68,7 @@ export const operatorRoutes: HostingRoute[] = [
     operator: true,
     async handle({ service, params }) {
       const instance = await ready(service, params.label!);
-      await end(service.hosting, instance, "deleted", null, service.awake);
+      await end(service.access, instance, "deleted", null, service.awake);
       return json({ label: instance.label, state: "deleted" });
     },
   },

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { BUNDLE_TYPE } from "../../../lib/api/media.ts";
 import { SplError } from "../../../lib/base/errors.ts";
 import { end, type Proof, takeBundle } from "../../../lib/hosting/ending.ts";
-import { ownInstance, recover } from "../../../lib/hosting/owners.ts";
+import { newRecoveryCodeOf, ownInstance, recover, requireOwner } from "../../../lib/hosting/owners.ts";
 import type { HostedInstance } from "../../../lib/hosting/registry.ts";
 import { secretHash } from "../../../lib/hosting/secrets.ts";
 import { json } from "../../answer.ts";
@@ -35,6 +35,15 @@ export const ownerRoutes: HostingRoute[] = [
   },
   {
     method: "POST",
+    path: "/v1/recovery-code",
+    summary: "A new recovery code for the session's owner, shown this once; the one before it is void",
+    pace: { most: 10, windowMs: 10 * MINUTE },
+    async handle({ service: { hosting }, owner }) {
+      return json({ recovery_code: await newRecoveryCodeOf(hosting, requireOwner(owner)) });
+    },
+  },
+  {
+    method: "POST",
     path: "/v1/sign-out",
     summary: "Ends the session",
     async handle({ service: { hosting }, request }) {
@@ -52,7 +61,7 @@ export const ownerRoutes: HostingRoute[] = [
       requireReady(instance);
       patience?.();
       const name = `${instance.label}.tar.zst`;
-      const bundle = await service.awake.serve(instance.id, () => takeBundle(service.hosting, instance));
+      const bundle = await service.awake.serve(instance.id, () => takeBundle(service.access, instance));
       bundle.headers.set("content-type", BUNDLE_TYPE);
       bundle.headers.set("content-disposition", `attachment; filename="${name}"`);
       return bundle;
@@ -85,7 +94,7 @@ async function farewell(
       hint: "download it, or spl export, and name its bundle_sha256; without_bundle: true gives everything up",
     });
   }
-  await end(service.hosting, instance, to, proof, service.awake);
+  await end(service.access, instance, to, proof, service.awake);
   return json({ id: instance.id, label: instance.label, state: to });
 }
 

@@ -1,6 +1,6 @@
 import type { InstanceView } from "../../../lib/hosting/view.ts";
 import { call, Refusal } from "./api.ts";
-import { button, element, facts, fill, make } from "./dom.ts";
+import { button, copyable, element, facts, fill, make } from "./dom.ts";
 
 /** `/instances`: each with its link, its bundle, and its end. */
 
@@ -28,12 +28,13 @@ element("sign-out").addEventListener("click", async () => {
   await call("/v1/sign-out", { method: "POST", cookies: true }).catch(() => undefined);
   await load();
 });
+element("new-code").addEventListener("click", tried(newCode));
 load().catch((error) => tell("status", told(error), true));
 
 async function load(): Promise<void> {
   const all = await call<InstanceView[]>("/v1/provision", { cookies: true });
   element("none").hidden = all.length > 0;
-  element("sign-out").hidden = all.length === 0;
+  element("own").hidden = all.length === 0;
   fill(element("list"), ...all.map(card));
 }
 
@@ -59,7 +60,8 @@ function card(view: InstanceView): HTMLElement {
     button("Leave…", () => ask(view, "left")),
     button("Delete…", () => ask(view, "deleted")),
   );
-  const warning = "The bundle holds the private key: who has the file can act as you.";
+  const warning =
+    "The bundle holds the private key: who has the file can act as you. To download it makes a bootstrap token void that was shown and not used yet.";
   return make("section", { class: "card" }, title, rows, actions, make("p", { class: "quiet" }, warning));
 }
 
@@ -73,6 +75,17 @@ async function regenerate({ id }: InstanceView): Promise<void> {
     cookies: true,
   });
   if (first_run_url !== null) location.assign(first_run_url);
+}
+
+async function newCode(): Promise<void> {
+  const { recovery_code } = await call<{ recovery_code: string }>("/v1/recovery-code", {
+    method: "POST",
+    cookies: true,
+  });
+  const text = "It lets you manage your instances here when this browser is gone. The one before it is void.";
+  fill(element("code"), copyable(recovery_code, "the recovery code"), make("p", { class: "quiet" }, text));
+  element("code").hidden = false;
+  tell("status", "Write the new recovery code down: it is shown this once.", false);
 }
 
 function ask({ id, label, url }: InstanceView, to: "left" | "deleted"): void {

@@ -118,7 +118,7 @@ test("only what has been idle for the time is put to sleep, and an unread body i
   const answer = await awake.serve("m", () => machine.answer());
   clock.now = 10 * IDLE_MS;
   await awake.sweep();
-  expect(await awake.sleep("m")).toBe(false);
+  expect(await awake.sleep("m")).toBe("needed");
   expect(machine.sleeps).toBe(0);
   await answer.text();
   clock.now += IDLE_MS - 1;

@@ -168,7 +168,7 @@ describe("what fails", () => {
       const stateOf = async () => (await here.service.hosting.registry.instance(view.id))!.state as string;
       const pass = async (seconds: number) => {
         for (const end = here.now + seconds * 1000; here.now < end; here.now += 10_000) {
-          await here.service.removals.sweep();
+          await here.service.unfinished.sweep();
           await here.settled();
         }
       };
@@ -202,7 +202,7 @@ describe("what fails", () => {
     );
     for (let n = 0; n < 100; n++) {
       here.now += 10_000;
-      await here.service.removals.sweep();
+      await here.service.unfinished.sweep();
     }
     expect(tries).toBe(1);
     end();
@@ -210,7 +210,7 @@ describe("what fails", () => {
     expect((await here.service.hosting.registry.instance(id))!.state).toBe("failed");
     await here[Symbol.asyncDispose]();
     // The database is closed.
-    await here.service.removals.sweep();
+    await here.service.unfinished.sweep();
   });
 
   test("in the removal of one instance keeps the service from nothing else", async () => {
@@ -297,6 +297,87 @@ describe("the end of an instance", () => {
     expect(left.status).toBe(409);
     expect([...here.driver.volumes]).toEqual([view.id]);
     expect((await here.service.hosting.registry.instance(view.id))!.state).toBe("ending");
+  });
+});
+
+test("downloads at once share one token, which ends with the last of them", async () => {
+  await using here = await HostingHere.open();
+  const { view, cookie } = await here.owned("myteam");
+  answerAsInstance(here);
+  const steps: string[] = [];
+  here.driver.before = (step) => void steps.push(step);
+  const path = `/v1/provision/${view.id}/bundle`;
+  const downloads = await Promise.all(Array.from({ length: 20 }, () => here.request(path, { cookie })));
+  expect(new Set(downloads.map(({ status }) => status))).toEqual(new Set([200]));
+  const calls = () => here.driver.seen.map(({ method, path }) => `${method} ${path}`);
+  const trade = "POST /v1/token/trade";
+  expect([
+    steps.filter((step) => step === "mint").length,
+    calls().filter((call) => call === trade).length,
+  ]).toEqual([1, 1]);
+  for (const download of downloads.slice(1)) await download.arrayBuffer();
+  expect(calls().some((call) => call.startsWith("DELETE"))).toBe(false);
+  await downloads[0]!.arrayBuffer();
+  await here.settled();
+  expect(calls().filter((call) => call.startsWith("DELETE"))).toEqual(["DELETE /v1/tokens/tok_1"]);
+  await (await here.request(path, { cookie })).arrayBuffer();
+  expect(steps.filter((step) => step === "mint")).toHaveLength(2);
+});
+
+test("when the token cannot be made all who wait for it are told, and the next download makes one", async () => {
+  await using here = await HostingHere.open();
+  const { view, cookie } = await here.owned("myteam");
+  answerAsInstance(here);
+  here.driver.before = (step) => {
+    if (step === "mint") throw new SplError("hosting_unavailable", "broken");
+  };
+  const path = `/v1/provision/${view.id}/bundle`;
+  const refused = await Promise.all(Array.from({ length: 3 }, () => here.request(path, { cookie })));
+  expect(refused.map(({ status }) => status)).toEqual([503, 503, 503]);
+  here.driver.before = () => undefined;
+  const download = await here.request(path, { cookie });
+  expect(download.status).toBe(200);
+  await download.arrayBuffer();
+});
+
+describe("what the database failed under goes on by itself", () => {
+  async function pass(here: HostingHere): Promise<void> {
+    for (let n = 0; n < 10; n++) {
+      here.now += 10_000;
+      await here.service.unfinished.sweep();
+      await here.settled();
+    }
+  }
+
+  test("an instance on its way", async () => {
+    await using here = await HostingHere.open();
+    const { registry } = here.service.hosting;
+    const endPhase = registry.endPhase.bind(registry);
+    registry.endPhase = () => Promise.reject(new Error("disk I/O error"));
+    const { view } = await here.owned("myteam");
+    registry.endPhase = endPhase;
+    const state = async () => (await registry.instance(view.id))!.state;
+    expect(await state()).toBe("provisioning");
+    await pass(here);
+    expect(await state()).toBe("ready");
+  });
+
+  test("an end that was refused, and the instance sleeps again", async () => {
+    await using here = await HostingHere.open();
+    const { view, cookie } = await here.owned("myteam");
+    answerAsInstance(here);
+    const { registry } = here.service.hosting;
+    const move = registry.move.bind(registry);
+    registry.move = (id, from, to) =>
+      to === "ready" ? Promise.reject(new Error("disk I/O error")) : move(id, from, to);
+    const bundle_sha256 = "0".repeat(64);
+    const refused = await here.post(`/v1/provision/${view.id}/leave`, { bundle_sha256 }, { cookie });
+    registry.move = move;
+    expect([refused.status, (await registry.instance(view.id))!.state]).toEqual([500, "ending"]);
+    await pass(here);
+    expect(await asks(here, "myteam")).toBe(200);
+    await later(here);
+    expect(here.driver.running.size).toBe(0);
   });
 });
 

@@ -1,22 +1,27 @@
+import type { Awake } from "./awake.ts";
 import { goOnEnding } from "./ending.ts";
 import type { Hosting } from "./hosting.ts";
 import type { Provisioner } from "./provision.ts";
 import { type InstanceState, REMOVING } from "./registry.ts";
 
-/** From the first look at a removal that has not come to its end to the next attempt, milliseconds; then twice that. */
+/** From the first look at what has come to no end to the next attempt, milliseconds; then twice that. */
 const FIRST_MS = 30_000;
 const MOST_MS = 60 * 60 * 1000;
 
-/** What is on its way to be nothing. */
-const STATES: readonly InstanceState[] = ["failing", ...Object.values(REMOVING)];
+/** What an instance does not stay. */
+const STATES: readonly InstanceState[] = ["provisioning", "failing", "ending", ...Object.values(REMOVING)];
 
-/** Tries again to remove what a driver could not remove, for as long as the service runs, less and less often. */
-export class Removals {
+/**
+ * Goes on with what came to no end: a removal that the driver could not make, work that the database failed under. For as
+ * long as the service runs, less and less often.
+ */
+export class Unfinished {
   readonly #waits = new Map<string, { ms: number; nextAt: number }>();
 
   constructor(
     readonly hosting: Hosting,
     readonly provisioner: Provisioner,
+    readonly awake: Pick<Awake, "found">,
   ) {}
 
   /** Looks what is due, and begins with it in the background; to be called every few seconds. It never rejects. */
@@ -44,7 +49,7 @@ export class Removals {
   }
 
   #goOn({ id, state }: { id: string; state: InstanceState }): void {
-    if (state === "failing") this.provisioner.start(id);
-    else this.hosting.ports.background(goOnEnding(this.hosting, id));
+    if (state === "provisioning" || state === "failing") this.provisioner.start(id);
+    else this.hosting.ports.background(goOnEnding(this.hosting, id, this.awake));
   }
 }
