@@ -39,7 +39,7 @@ legend { margin-bottom: 0.25rem; padding: 0; font-weight: 600; }
 .phases li.failed::before { content: "✕"; color: var(--wrong); }
 .phases li.waiting { color: var(--quiet); }
 .copyable { margin-bottom: 1rem; }
-.copyable > div {
+.copyable > div, span.copyable {
   display: flex; align-items: stretch; gap: 0.5rem; padding: 0.5rem; border: 1px solid var(--line); border-radius: 0.5rem;
   background: var(--back);
 }
@@ -47,7 +47,7 @@ legend { margin-bottom: 0.25rem; padding: 0; font-weight: 600; }
 .copyable button { flex: none; width: auto; min-width: 5.5rem; min-height: 2.75rem; margin: 0; padding: 0 0.75rem; }
 @media (max-width: 30rem) {
   .joined { padding-bottom: 0.5rem; }
-  .copyable > div { flex-direction: column; }
+  .copyable > div, span.copyable { flex-direction: column; }
   .copyable button { width: 100%; }
   .copyable code { align-self: start; padding: 0.25rem; }
 }

@@ -18,7 +18,7 @@ export const instancesPage = page({
 <button id="new-code" type="button" class="plain">New recovery code</button>
 <button id="sign-out" type="button" class="plain">Sign out of this browser</button>
 </div>
-<div id="code" hidden></div>
+<div id="code"></div>
 <dialog id="end" aria-labelledby="end-title">
 <form method="dialog">
 <h2 id="end-title"></h2>

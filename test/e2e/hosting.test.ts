@@ -135,7 +135,10 @@ test("pages have no fault that a screen reader would meet, and fit a phone", asy
     await page.context().addCookies([{ name, value, url: hosting.url }]);
     for (const path of ["/start", "/instances", "/recover", new URL(provision.first_run_url).pathname]) {
       await page.goto(hosting.url + path);
-      if (path === "/instances") await page.getByRole("heading", { name: "readable" }).waitFor();
+      if (path === "/instances") {
+        await page.getByRole("button", { name: "New recovery code" }).click();
+        await page.getByRole("button", { name: "Copy the recovery code" }).waitFor();
+      }
       expect({ path, violations: await complaintsOfAxe(page) }).toEqual({ path, violations: [] });
       // By the elements: a page that cuts off what is too wide has nothing to scroll.
       const outside = await page.evaluate<string[]>(
@@ -146,6 +149,24 @@ test("pages have no fault that a screen reader would meet, and fit a phone", asy
     expect(complaints).toEqual([]);
     await page.context().close();
   }
+});
+
+test("an owner makes a new recovery code, signs out, and comes back by it", async () => {
+  const { page, complaints } = await freshPage(browser);
+  await begin(page, "forgetful");
+  await page.waitForURL("**/first-run/*", { timeout: 60_000 });
+  await page.goto(`${hosting.url}/instances`);
+  await page.getByRole("button", { name: "New recovery code" }).click();
+  const code = (await page.locator("#code code").textContent())!;
+  await page.getByRole("button", { name: "Sign out of this browser" }).click();
+  await page.getByText("This browser has none.").waitFor();
+  expect(await page.content()).not.toContain(code);
+  await page.getByRole("link", { name: "sign in with your recovery code" }).click();
+  await page.getByLabel("Recovery code").fill(code);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "forgetful" }).waitFor();
+  expect(complaints).toEqual([]);
+  await page.context().close();
 });
 
 test("an owner takes the bundle and leaves; the address says where the identity went", async () => {

@@ -35,6 +35,7 @@ async function load(): Promise<void> {
   const all = await call<InstanceView[]>("/v1/provision", { cookies: true });
   element("none").hidden = all.length > 0;
   element("own").hidden = all.length === 0;
+  fill(element("code"));
   fill(element("list"), ...all.map(card));
 }
 
@@ -84,7 +85,6 @@ async function newCode(): Promise<void> {
   });
   const text = "It lets you manage your instances here when this browser is gone. The one before it is void.";
   fill(element("code"), copyable(recovery_code, "the recovery code"), make("p", { class: "quiet" }, text));
-  element("code").hidden = false;
   tell("status", "Write the new recovery code down: it is shown this once.", false);
 }
 
