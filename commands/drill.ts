@@ -96,7 +96,12 @@ async function stored(ctx: Context, args: Args, from: string): Promise<StoredBun
     return { name: path, bytes: stats.size, chunks: () => fileChunks(path) };
   const targets = await backupTargets(ctx, { to: from === "latest" ? undefined : from });
   const where = from === "latest" ? backupsFolder(ctx.env) : from;
-  const { target, name, bytes } = await newestBackup(targets, where, await instanceAtHand(ctx, args));
+  const { target, name, bytes } = await newestBackup(
+    targets,
+    where,
+    await instanceAtHand(ctx, args),
+    ctx.clock(),
+  );
   return { name: `${target.url}/${name}`, bytes, chunks: () => target.read(name) };
 }
 

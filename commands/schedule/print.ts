@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { Ping } from "../../lib/backup/ping.ts";
 import { cronText, launchdText, type ScheduledJob, systemdText } from "../../lib/backup/schedule.ts";
 import { selfCommand } from "../../lib/base/runtime.ts";
 import { backupTargetArgs } from "../_backup.ts";
@@ -25,6 +26,11 @@ const command = defineSpl({
   },
   examples: ["spl schedule print cron", "spl schedule print systemd --to /mnt/usb --encrypt-to age1…"],
   run: async (ctx, { scheduler, to, encryptTo, ping, drillPing }) => {
+    for (const [name, url] of [
+      ["--ping", ping],
+      ["--drill-ping", drillPing],
+    ] as const)
+      if (url !== undefined) new Ping(url, name);
     const flag = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
     const place = to === undefined || to.includes("://") ? to : resolve(ctx.cwd, to);
     const keep = ["--keep-daily", "7", "--keep-weekly", "5", "--keep-monthly", "12"];

@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { utf8 } from "../base/bytes.ts";
+import { isAhead } from "../base/clock.ts";
 import { fileError, systemCode } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
 import { type Result, warn } from "../instance/checks/result.ts";
@@ -27,19 +28,25 @@ const UPKEEP: Upkeep = {
   missing: "no backup has been verified from this machine",
 };
 
-/** Notes a backup that proved sound, unless a newer one did. */
+/** Notes a backup that proved sound, unless a newer one did; what a wrong clock dated ahead is none. */
 export function noteVerified(env: Env, did: string, backup: LastVerified): void {
   const folder = makePrivate(instanceFolder(env, did));
   const before = readLast(folder);
-  if (before !== null && before.taken_at > backup.taken_at) return;
+  if (
+    before !== null &&
+    before.taken_at > backup.taken_at &&
+    !isAhead(Date.parse(before.taken_at), Date.parse(backup.verified_at))
+  )
+    return;
   writeFileAtomic(join(folder, FILE), utf8(`${JSON.stringify(backup)}\n`));
 }
 
-/** Forgets a backup that proved damaged. */
-export function noteDamaged(env: Env, did: string, { name, target }: { name: string; target: string }): void {
-  const folder = instanceFolder(env, did);
-  const last = readLast(folder);
-  if (last?.name === name && last.target === target) rmSync(join(folder, FILE), { force: true });
+/** Forgets a backup that proved damaged, whose it is: that the ledger would say, which may be lost as well. */
+export function noteDamaged(env: Env, { name, target }: { name: string; target: string }): void {
+  for (const folder of knownFolders(env)) {
+    const last = readLast(folder);
+    if (last?.name === name && last.target === target) rmSync(join(folder, FILE), { force: true });
+  }
 }
 
 /** The row of `spl doctor`. */

@@ -1,3 +1,4 @@
+import { isAhead } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { type BackupName, instanceTail, parseBackupName } from "./names.ts";
 import type { BackupTarget } from "./types.ts";
@@ -8,15 +9,17 @@ export interface NewestBackup extends BackupName {
 }
 
 /**
- * The newest backup of one instance, by its name.
+ * The newest backup of one instance, by its name; what a wrong clock dated ahead comes behind all others.
  * @param where what the targets are together, to tell people
  * @param did whose; null takes the only instance that has backups there
+ * @param now Unix milliseconds
  * @throws SplError not_found; conflict where it takes a DID to choose; what the targets throw
  */
 export async function newestBackup(
   targets: readonly BackupTarget[],
   where: string,
   did: string | null,
+  now: number,
 ): Promise<NewestBackup> {
   const found: NewestBackup[] = [];
   for (const target of targets) {
@@ -27,7 +30,8 @@ export async function newestBackup(
     }
   }
   const hint = "name a bundle with --from";
-  const [newest] = found.sort((a, b) => b.time - a.time);
+  const ahead = ({ time }: BackupName) => Number(isAhead(time, now));
+  const [newest] = found.sort((a, b) => ahead(a) - ahead(b) || b.time - a.time);
   if (newest === undefined) {
     const whose = did === null ? "" : ` of ${did}`;
     throw new SplError("not_found", `there is no backup${whose} in ${where}`, { hint });

@@ -6,12 +6,12 @@ const PATIENCE_MS = 10_000;
 export class Ping {
   readonly #url: string;
 
-  /** @throws SplError usage */
-  constructor(text: string) {
+  /** @param flag that the URL was given by. @throws SplError usage */
+  constructor(text: string, flag = "--ping") {
     const url = URL.parse(text);
     if (url === null || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "") {
-      throw new SplError("usage", "--ping is no http or https URL without query and fragment", {
-        hint: "write it like --ping https://hc-ping.com/<uuid>",
+      throw new SplError("usage", `${flag} is no http or https URL without query and fragment`, {
+        hint: `write it like ${flag} https://hc-ping.com/<uuid>`,
       });
     }
     this.#url = url.href.replace(/\/+$/, "");

@@ -66,14 +66,12 @@ export async function checkBackup(
     const failed = { ...at, verified: null, records: null, detail: error.message };
     if (!isDamage(error))
       return { ...failed, result: error.code === "bundle_locked" ? "locked" : "unreadable" };
-    if (backup.did !== null) {
-      if (entry !== null) {
-        await updateLedger(env, target, { did: backup.did, instance }, (backups) => {
-          backups[name] = { ...entry, verified: null, read_at: isoTime(now()), damage: error.message };
-        });
-      }
-      noteDamaged(env, backup.did, at);
+    if (backup.did !== null && entry !== null) {
+      await updateLedger(env, target, { did: backup.did, instance }, (backups) => {
+        backups[name] = { ...entry, verified: null, read_at: isoTime(now()), damage: error.message };
+      });
     }
+    noteDamaged(env, at);
     return { ...failed, result: "damaged" };
   }
 }

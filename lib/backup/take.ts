@@ -1,5 +1,5 @@
 import { toHex } from "../base/bytes.ts";
-import { isoTime } from "../base/clock.ts";
+import { isAhead, isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
 import { sha256 } from "../base/sha256.ts";
 import { shellWord } from "../base/text.ts";
@@ -136,13 +136,10 @@ function notNoted(error: SplError, name: string, { url }: BackupTarget): SplErro
   return error.retold({ message, hint: `free some space, then: spl backup verify --to ${shellWord(url)}` });
 }
 
-/** How far names may run ahead of the clock, so that backups of one second still sort in their order. */
-const MAX_AHEAD_MS = 60_000;
-
 /** A time for the name: behind the instance's latest backup, unless the clock was wrong then. Whole seconds. */
 function freeTime(files: readonly StoredFile[], instance: string, now: number): number {
   const times = backupsOf(files, instance)
-    .filter(({ time }) => time <= now + MAX_AHEAD_MS)
+    .filter(({ time }) => !isAhead(time, now))
     .map(({ time }) => time + 1000);
   return Math.max(Math.floor(now / 1000) * 1000, ...times);
 }

@@ -7,3 +7,11 @@ export const systemClock: Clock = () => Date.now();
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
+
+/** How far a time may run ahead of the clock, so that what is made within one second still has an order. */
+const MAX_AHEAD_MS = 60_000;
+
+/** Whether a time was written by a clock that was wrong. Unix milliseconds. */
+export function isAhead(time: number, now: number): boolean {
+  return time > now + MAX_AHEAD_MS;
+}

@@ -1,6 +1,6 @@
 import { lstatSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Env } from "../backup/places.ts";
 import { fileError, SplError } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
@@ -25,7 +25,7 @@ export class Scratch {
 
   /** @throws SplError file_unreadable, disk_full */
   static make(env: Env, kept: boolean): Scratch {
-    const root = env.TMPDIR || tmpdir();
+    const root = rootOf(env);
     let path: string;
     try {
       path = mkdtempSync(join(root, kept ? KEPT : DRILL));
@@ -62,7 +62,7 @@ export class Scratch {
 
 /** Removes what drills that were killed have left. Another's folder, and one that is in use, stays. */
 export function clearScratch(env: Env): void {
-  const root = env.TMPDIR || tmpdir();
+  const root = rootOf(env);
   for (const name of namesIn(root)) {
     const path = join(root, name);
     if (!name.startsWith(DRILL) || !isOwn(path) || !exists(lockOf(path))) continue;
@@ -70,6 +70,11 @@ export function clearScratch(env: Env): void {
       rmSync(path, { recursive: true, force: true });
     }
   }
+}
+
+/** Absolute, since the scratch instance runs elsewhere. */
+function rootOf(env: Env): string {
+  return resolve(env.TMPDIR || tmpdir());
 }
 
 function isOwn(path: string): boolean {

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { lastWords } from "../api/problem.ts";
 import type { Env } from "../backup/places.ts";
 import { SplError } from "../base/errors.ts";
@@ -52,7 +52,7 @@ export class ScratchInstance {
           SYNCROPEL_HOME: home,
           XDG_CONFIG_HOME: join(home, "settings"),
           XDG_DATA_HOME: join(home, "data"),
-          ...(env.TMPDIR ? { TMPDIR: env.TMPDIR } : {}),
+          ...(env.TMPDIR ? { TMPDIR: resolve(env.TMPDIR) } : {}),
         },
         stdio: ["pipe", "pipe", "pipe"],
         // A Ctrl-C is for the drill, which then ends its instance.

@@ -43,7 +43,7 @@ const OPEN_MS = 5000;
 export function openConnection(path: string, options: ConnectionOptions = {}): Database {
   if (!exists(path)) {
     throw new SplError("not_initialized", `there is no store at ${path}`, {
-      hint: "spl init makes a new instance there",
+      hint: "spl init makes a new instance there, spl restore BUNDLE brings one back",
     });
   }
   return storeCall(path, () => {

@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { FolderTarget } from "../../lib/backup/folder_target.ts";
 import { lockTarget } from "../../lib/backup/places.ts";
@@ -128,6 +138,42 @@ describe("to a folder", () => {
       expect((await box.spl(["backup", "verify", "--to", folder, "--subset", part])).status).toBe(status);
     await backup({}, "--to", folder, "--keep-last", "3");
     expect(backupsIn(folder)).toEqual(expect.arrayContaining([first!, second!, third!]));
+  });
+});
+
+describe("what doctor takes for the last verified one", () => {
+  const lastOf = (own: Box) => {
+    const [folder] = readdirSync(own.file("data/syncropel/backups")).filter((name) => !name.startsWith("."));
+    return own.file(`data/syncropel/backups/${folder}/last_verified.json`);
+  };
+  const row = async (own: Box) => /^.* backup .*$/m.exec((await own.spl(["doctor"])).stdout)![0];
+
+  test("is forgotten when it proves damaged, also where the ledger is lost", async () => {
+    await using own = await Box.serving();
+    const folder = own.file("target");
+    mkdirSync(folder);
+    await own.ok("backup", "--to", folder);
+    const [name] = backupsIn(folder);
+    expect(await row(own)).toContain(`PASS  backup       ${folder}/${name}, less than a day old`);
+    const bytes = readFileSync(join(folder, name!));
+    bytes[bytes.length >> 1]! ^= 1;
+    writeFileSync(join(folder, name!), bytes);
+    rmSync(join(folder, readdirSync(folder).find((each) => each.endsWith("-ledger.json"))!));
+    expect((await own.spl(["backup", "verify", "--to", folder])).status).toBe(6);
+    expect(existsSync(lastOf(own))).toBe(false);
+  });
+
+  test("is not one that a wrong clock dated ahead: that is told, and the next backup takes its place", async () => {
+    await using own = await Box.serving();
+    await own.ok("backup");
+    const last = lastOf(own);
+    const ahead = { ...JSON.parse(readFileSync(last, "utf8")), taken_at: "2100-01-01T00:00:00.000Z" };
+    writeFileSync(last, JSON.stringify(ahead));
+    expect(await row(own)).toMatch(
+      /^WARN {2}backup {7}the last one is dated 2100-01-01T00:00:00\.000Z, and this clock says \S+ {2}→ spl backup$/,
+    );
+    await own.ok("backup");
+    expect(await row(own)).toMatch(/^PASS {2}backup .* less than a day old/);
   });
 });
 

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createPublicKey, verify } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import canonicalize from "canonicalize";
 import { homePaths } from "../../lib/base/home.ts";
 import { HomeLock } from "../../lib/instance/lock.ts";
@@ -136,6 +136,12 @@ test("bundles: each compression, one that is encrypted, the newest backup, and w
   const none = await run("drill", "--from", "none.tar");
   expect([none.status, none.stdout]).toEqual([1, ""]);
   expect(none.stderr).toMatch(/^drill failed in the phase verify: the bundle holds no whole instance.*\n$/);
+});
+
+test("a relative TMPDIR is one below the folder that the drill was started in", async () => {
+  const TMPDIR = basename(scratch);
+  const run = await runSpl(["drill"], { home: box.home, env: { TMPDIR }, cwd: dirname(scratch) });
+  expect({ ...run, left: readdirSync(scratch) }).toEqual({ stdout: "", stderr: "", status: 0, left: [] });
 });
 
 test("a damaged bundle ends it with status 6 and the phase, in one line and as a problem; no receipt", async () => {

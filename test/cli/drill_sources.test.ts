@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Box } from "../kit/box.ts";
 import { outside } from "../kit/outside.ts";
@@ -85,6 +85,17 @@ test("in a folder of several instances it is that of the one at hand; without an
   expect(await drilled(["--from", single], {}, other)).toMatchObject({ did });
   await other.serve();
   expect(await run(["drill", "--from", single], {}, other)).toMatchObject({ stdout: "", status: 1 });
+});
+
+test("one that a wrong clock dated ahead is not taken for the newest, unless it is all there is", async () => {
+  const folder = freshFolder();
+  await run(["backup", "--to", folder]);
+  const sound = newestIn(folder);
+  const ahead = sound.replace(/-\d{8}T/, "-21000101T");
+  writeFileSync(ahead, "from another time");
+  expect((await drilled(["--from", folder])).source).toBe(sound);
+  rmSync(sound);
+  expect(await run(["drill", "--from", folder])).toMatchObject({ status: 6 });
 });
 
 test("the newest is damaged: status 6 and its name, never an older one in silence", async () => {

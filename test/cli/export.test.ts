@@ -196,7 +196,7 @@ describe("the file", () => {
     expect((await own.spl(["export", "--offline", "--out", "copy.tar"])).status).toBe(0);
     const none = await runSpl(["export", "--offline", "--out", "x.tar"]);
     expect(none.stderr).toMatch(
-      /^there is no store at \S+\/syncro\/hub\.db; spl init makes a new instance there\n$/,
+      /^there is no store at \S+\/syncro\/hub\.db; spl init makes a new instance there, spl restore BUNDLE brings one back\n$/,
     );
     expect(none.status).toBe(1);
   });

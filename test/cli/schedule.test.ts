@@ -68,6 +68,16 @@ test("each scheduler is told the absolute path, both jobs, and nothing changes",
   expect((await runSpl(["schedule", "print", "at"], { home })).status).toBe(2);
 });
 
+test("what is no URL to ping is refused now, and not by each run at night", async () => {
+  for (const flag of ["--ping", "--drill-ping"]) {
+    const { status, stdout, stderr } = await runSpl(["schedule", "print", "cron", flag, "hc-ping.com/uuid"]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toStartWith(
+      `${flag} is no http or https URL without query and fragment; write it like ${flag} `,
+    );
+  }
+});
+
 test("a scheduler works on the instance that was meant here, whatever its own folder and environment", async () => {
   using home = new ScratchHome();
   const cron = async (env: Record<string, string>) => {

@@ -1,4 +1,4 @@
-import { isoTime } from "../../base/clock.ts";
+import { isAhead, isoTime } from "../../base/clock.ts";
 import { pass, type Result, warn } from "./result.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -38,6 +38,9 @@ export function upkeepRow(
     return now <= due ? pass(`none yet, and due ${isoTime(due)}: ${command}`) : warn(missing, fix);
   }
   const ms = now - Date.parse(last);
+  if (isAhead(Date.parse(last), now)) {
+    return warn(`the last one is dated ${last}, and this clock says ${isoTime(now)}`, fix);
+  }
   const told = detail(ageOf(ms));
   return ms > days * DAY_MS ? warn(told, fix) : pass(told);
 }
