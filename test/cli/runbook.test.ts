@@ -5,7 +5,7 @@ import { type HomePaths, homePaths } from "../../lib/base/home.ts";
 import { shellWord } from "../../lib/base/text.ts";
 import { Box } from "../kit/box.ts";
 import { type RunResult, runCommand, ScratchHome, splBinary } from "../kit/spl.ts";
-import { TinyDisk } from "../kit/tiny_disk.ts";
+import { canMount, TinyDisk } from "../kit/tiny_disk.ts";
 import { until } from "../kit/until.ts";
 
 setDefaultTimeout(60_000);
@@ -193,7 +193,7 @@ test("a lost key", async () => {
   await person.ok("spl do 'signed again'");
 });
 
-test("a full disk under the home", async () => {
+test.skipIf(!canMount)("a full disk under the home", async () => {
   await using person = new Person();
   using disk = new TinyDisk(person.folder, 8192);
   const { now } = await person.work();
@@ -213,7 +213,7 @@ test("a full disk under the home", async () => {
   await person.ok(`${away} spl serve --stop; spl verify ${shellWord(join(large, "now.tar.zst"))}`);
 });
 
-test("a full disk that a bundle goes to", async () => {
+test.skipIf(!canMount)("a full disk that a bundle goes to", async () => {
   await using person = new Person();
   await person.work();
   using disk = new TinyDisk(person.beside("backup"), 1024);

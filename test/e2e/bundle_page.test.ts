@@ -133,6 +133,8 @@ describe("a good bundle", () => {
       ]);
       await threads.first().locator("summary").click();
       const records = threads.first().locator("li");
+      // They are made when the browser has told that it is open.
+      await records.nth(9).waitFor();
       expect(await records.count()).toBe(10);
       const { id, actor } = own[0]!;
       expect(await records.first().locator("p").allTextContents()).toEqual([

@@ -5,7 +5,7 @@ import { copyReleased } from "../kit/released.ts";
 import { runSpl, ScratchHome, twinOf } from "../kit/spl.ts";
 import { LIMIT_MS, SLOW, seeded, spread } from "../kit/spread.ts";
 import { injecting, Strace } from "../kit/strace.ts";
-import { TinyDisk } from "../kit/tiny_disk.ts";
+import { canMount, TinyDisk } from "../kit/tiny_disk.ts";
 
 /**
  * The disk runs full under the home, and under a file that is being written: one line, the right status, nothing has
@@ -73,50 +73,56 @@ async function stateOf(daemon: Daemon): Promise<object> {
   return { instance_did, records, digest, forks };
 }
 
-test("writing fails by name, reading goes on, an export elsewhere is possible, and space brings all back", async () => {
-  using small = new SmallHome();
-  const { home, disk } = small;
-  await using daemon = await Daemon.start(home);
-  const before = await stateOf(daemon);
-  disk.fill();
-  const refused = await daemon.emit(emission("too much"));
-  expect(refused.status).toBe(507);
-  expect(await refused.json()).toMatchObject({ code: "disk_full" });
-  expect(await runSpl(["do", "too much"], { home })).toEqual({
-    status: 1,
-    stdout: "",
-    stderr: expect.stringMatching(ONE_LINE),
-  });
-  const imported = await runSpl(["import", "--force-overwrite", bundle], { home });
-  expect(imported).toMatchObject({ status: 1, stdout: "" });
-  expect(imported.stderr.split("\n").slice(1).join("\n")).toMatch(ONE_LINE);
-  expect(await stateOf(daemon)).toEqual(before);
-  expect(await runSpl(["thread", "list"], { home })).toMatchObject({ status: 0, stderr: "" });
-  const doctor = await runSpl(["doctor", "--deep"], { home });
-  expect([doctor.status, doctor.stdout.match(/^(?:WARN|FAIL) +\w+/gm)]).toEqual([1, ["WARN  disk"]]);
-  expect(await runSpl(["export", "--out", `${home.path}/away.tar`], { home })).toMatchObject({ status: 0 });
-  expect(readdirSync(daemon.paths.run).sort()).toEqual(["daemon.json", "lock", "spl.sock"]);
+test.skipIf(!canMount)(
+  "writing fails by name, reading goes on, an export elsewhere is possible, and space brings all back",
+  async () => {
+    using small = new SmallHome();
+    const { home, disk } = small;
+    await using daemon = await Daemon.start(home);
+    const before = await stateOf(daemon);
+    disk.fill();
+    const refused = await daemon.emit(emission("too much"));
+    expect(refused.status).toBe(507);
+    expect(await refused.json()).toMatchObject({ code: "disk_full" });
+    expect(await runSpl(["do", "too much"], { home })).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringMatching(ONE_LINE),
+    });
+    const imported = await runSpl(["import", "--force-overwrite", bundle], { home });
+    expect(imported).toMatchObject({ status: 1, stdout: "" });
+    expect(imported.stderr.split("\n").slice(1).join("\n")).toMatch(ONE_LINE);
+    expect(await stateOf(daemon)).toEqual(before);
+    expect(await runSpl(["thread", "list"], { home })).toMatchObject({ status: 0, stderr: "" });
+    const doctor = await runSpl(["doctor", "--deep"], { home });
+    expect([doctor.status, doctor.stdout.match(/^(?:WARN|FAIL) +\w+/gm)]).toEqual([1, ["WARN  disk"]]);
+    expect(await runSpl(["export", "--out", `${home.path}/away.tar`], { home })).toMatchObject({ status: 0 });
+    expect(readdirSync(daemon.paths.run).sort()).toEqual(["daemon.json", "lock", "spl.sock"]);
 
-  disk.relieve();
-  expect((await daemon.emit(emission("enough room"))).status).toBe(201);
-  expect(await runSpl(["import", "--force-overwrite", bundle], { home })).toMatchObject({ status: 0 });
-  expect(await daemon.end("SIGTERM")).toBe(0);
-});
+    disk.relieve();
+    expect((await daemon.emit(emission("enough room"))).status).toBe(201);
+    expect(await runSpl(["import", "--force-overwrite", bundle], { home })).toMatchObject({ status: 0 });
+    expect(await daemon.end("SIGTERM")).toBe(0);
+  },
+);
 
-test("an export onto a full disk leaves no file, and does not disturb the daemon", async () => {
-  using home = twinOf(template);
-  using disk = new TinyDisk(`${home.path}/stick`, 64);
-  await using daemon = await Daemon.start(home);
-  const out = `${disk.path}/out.tar`;
-  const { status, stdout, stderr } = await runSpl(["export", "--out", out], { home });
-  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
-  expect(stderr.split("\n").slice(1).join("\n")).toMatch(ONE_LINE);
-  expect(readdirSync(disk.path)).toEqual([]);
-  expect(await runSpl(["export", "--out", `${home.path}/out.tar`], { home })).toMatchObject({ status: 0 });
-  expect(await daemon.end("SIGTERM")).toBe(0);
-});
+test.skipIf(!canMount)(
+  "an export onto a full disk leaves no file, and does not disturb the daemon",
+  async () => {
+    using home = twinOf(template);
+    using disk = new TinyDisk(`${home.path}/stick`, 64);
+    await using daemon = await Daemon.start(home);
+    const out = `${disk.path}/out.tar`;
+    const { status, stdout, stderr } = await runSpl(["export", "--out", out], { home });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr.split("\n").slice(1).join("\n")).toMatch(ONE_LINE);
+    expect(readdirSync(disk.path)).toEqual([]);
+    expect(await runSpl(["export", "--out", `${home.path}/out.tar`], { home })).toMatchObject({ status: 0 });
+    expect(await daemon.end("SIGTERM")).toBe(0);
+  },
+);
 
-test("an import with any amount of space left is done or has changed nothing", async () => {
+test.skipIf(!canMount)("an import with any amount of space left is done or has changed nothing", async () => {
   const steps = Array.from({ length: SLOW ? 120 : 60 }, (_, n) => n * (SLOW ? 32 : 64));
   const outcomes = new Set<string>();
   for (const leftKib of spread(steps, 12)) {
@@ -155,65 +161,71 @@ test("an import with any amount of space left is done or has changed nothing", a
   expect(outcomes).toEqual(new Set(["refused", "done"]));
 });
 
-test("a rollback with any amount of space left is done or has changed nothing", async () => {
-  using imported = twinOf(template);
-  {
-    await using daemon = await Daemon.start(imported);
-    expect(await runSpl(["import", "--force-overwrite", bundle], { home: imported })).toMatchObject({
-      status: 0,
-    });
-    expect(await daemon.end("SIGTERM")).toBe(0);
-  }
-  const steps = Array.from({ length: SLOW ? 120 : 60 }, (_, n) => n * (SLOW ? 4 : 8));
-  const outcomes = new Set<string>();
-  for (const leftKib of spread(steps, 10)) {
-    using home = new ScratchHome();
-    using disk = new TinyDisk(home.env.SYNCROPEL_HOME!, DISK_KIB);
-    twinOf(imported, home);
-    await using daemon = await Daemon.start(home);
-    const before = await stateOf(daemon);
-    disk.fill(leftKib);
-    const { status, stderr } = await runSpl(["rollback", "--yes"], { home });
-    const after = await stateOf(daemon);
-    outcomes.add(status === 0 ? "done" : "refused");
-    if (status === 0) expect({ leftKib, ...after }).toMatchObject({ leftKib, records: 10 });
-    else {
-      expect({ leftKib, status, ...after }).toEqual({ leftKib, status: 1, ...before });
-      expect(stderr).toMatch(ONE_LINE);
-      // A copy of what was not removed would only take more room.
-      expect(filesIn(home.env.XDG_DATA_HOME!)).toEqual([]);
+test.skipIf(!canMount)(
+  "a rollback with any amount of space left is done or has changed nothing",
+  async () => {
+    using imported = twinOf(template);
+    {
+      await using daemon = await Daemon.start(imported);
+      expect(await runSpl(["import", "--force-overwrite", bundle], { home: imported })).toMatchObject({
+        status: 0,
+      });
+      expect(await daemon.end("SIGTERM")).toBe(0);
     }
-    await daemon.end("SIGKILL");
+    const steps = Array.from({ length: SLOW ? 120 : 60 }, (_, n) => n * (SLOW ? 4 : 8));
+    const outcomes = new Set<string>();
+    for (const leftKib of spread(steps, 10)) {
+      using home = new ScratchHome();
+      using disk = new TinyDisk(home.env.SYNCROPEL_HOME!, DISK_KIB);
+      twinOf(imported, home);
+      await using daemon = await Daemon.start(home);
+      const before = await stateOf(daemon);
+      disk.fill(leftKib);
+      const { status, stderr } = await runSpl(["rollback", "--yes"], { home });
+      const after = await stateOf(daemon);
+      outcomes.add(status === 0 ? "done" : "refused");
+      if (status === 0) expect({ leftKib, ...after }).toMatchObject({ leftKib, records: 10 });
+      else {
+        expect({ leftKib, status, ...after }).toEqual({ leftKib, status: 1, ...before });
+        expect(stderr).toMatch(ONE_LINE);
+        // A copy of what was not removed would only take more room.
+        expect(filesIn(home.env.XDG_DATA_HOME!)).toEqual([]);
+      }
+      await daemon.end("SIGKILL");
+      disk.relieve();
+      await using relieved = await Daemon.start(home);
+      expect(await stateOf(relieved)).toEqual(after);
+      const again = await runSpl(["rollback", "--yes"], { home });
+      expect(again.status).toBe(status === 0 ? 1 : 0);
+      expect(await stateOf(relieved)).toMatchObject({ records: 10 });
+    }
+    expect(outcomes).toEqual(new Set(["refused", "done"]));
+  },
+);
+
+test.skipIf(!canMount)(
+  "a rollback whose copy finds no room has changed nothing, and says where the copy goes",
+  async () => {
+    using home = twinOf(template);
+    using disk = new TinyDisk(home.env.XDG_DATA_HOME!, 1024);
+    await using daemon = await Daemon.start(home);
+    expect(await runSpl(["import", "--force-overwrite", bundle], { home })).toMatchObject({ status: 0 });
+    const before = await stateOf(daemon);
+    disk.fill(300);
+    const refused = await runSpl(["rollback", "--yes"], { home });
+    expect(refused).toMatchObject({ status: 1, stdout: "" });
+    expect(refused.stderr).toMatch(ONE_LINE);
+    expect(refused.stderr).toContain(disk.path);
+    expect(await stateOf(daemon)).toEqual(before);
     disk.relieve();
-    await using relieved = await Daemon.start(home);
-    expect(await stateOf(relieved)).toEqual(after);
-    const again = await runSpl(["rollback", "--yes"], { home });
-    expect(again.status).toBe(status === 0 ? 1 : 0);
-    expect(await stateOf(relieved)).toMatchObject({ records: 10 });
-  }
-  expect(outcomes).toEqual(new Set(["refused", "done"]));
-});
+    expect(filesIn(disk.path)).toEqual([]);
+    expect(await runSpl(["rollback", "--yes"], { home })).toMatchObject({ status: 0 });
+    expect(await stateOf(daemon)).toMatchObject({ records: 10 });
+    expect(await daemon.end("SIGTERM")).toBe(0);
+  },
+);
 
-test("a rollback whose copy finds no room has changed nothing, and says where the copy goes", async () => {
-  using home = twinOf(template);
-  using disk = new TinyDisk(home.env.XDG_DATA_HOME!, 1024);
-  await using daemon = await Daemon.start(home);
-  expect(await runSpl(["import", "--force-overwrite", bundle], { home })).toMatchObject({ status: 0 });
-  const before = await stateOf(daemon);
-  disk.fill(300);
-  const refused = await runSpl(["rollback", "--yes"], { home });
-  expect(refused).toMatchObject({ status: 1, stdout: "" });
-  expect(refused.stderr).toMatch(ONE_LINE);
-  expect(refused.stderr).toContain(disk.path);
-  expect(await stateOf(daemon)).toEqual(before);
-  disk.relieve();
-  expect(filesIn(disk.path)).toEqual([]);
-  expect(await runSpl(["rollback", "--yes"], { home })).toMatchObject({ status: 0 });
-  expect(await stateOf(daemon)).toMatchObject({ records: 10 });
-  expect(await daemon.end("SIGTERM")).toBe(0);
-});
-
-test("a restore with any amount of space left is done or has left nothing", async () => {
+test.skipIf(!canMount)("a restore with any amount of space left is done or has left nothing", async () => {
   const steps = Array.from({ length: 60 }, (_, n) => n * 64);
   const outcomes = new Set<string>();
   for (const leftKib of spread(steps, 10)) {
@@ -246,7 +258,7 @@ test("a restore with any amount of space left is done or has left nothing", asyn
   expect(outcomes).toEqual(new Set(["refused", "done"]));
 });
 
-test("a store is upgraded where its copy finds room, or left as it is", async () => {
+test.skipIf(!canMount)("a store is upgraded where its copy finds room, or left as it is", async () => {
   const outcomes = new Set<string>();
   for (const leftKib of spread(
     Array.from({ length: 60 }, (_, n) => n * 8),
@@ -277,7 +289,7 @@ test("a store is upgraded where its copy finds room, or left as it is", async ()
   expect(outcomes).toEqual(new Set(["refused", "upgraded"]));
 });
 
-test("a home is not made on a full disk, and is made there later", async () => {
+test.skipIf(!canMount)("a home is not made on a full disk, and is made there later", async () => {
   const steps = Array.from({ length: 60 }, (_, n) => n * 4);
   for (const leftKib of spread(steps, 6)) {
     using home = new ScratchHome();
