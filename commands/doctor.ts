@@ -22,7 +22,7 @@ const command = defineSpl({
   examples: [
     "spl doctor",
     "spl doctor --deep -o json",
-    "spl doctor >/tmp/doctor || mail -s doctor me </tmp/doctor",
+    "spl doctor >doctor.txt || mail -s doctor me <doctor.txt",
   ],
   run: async (ctx, { rebuild, deep }) => {
     const rows: DoctorRow[] = [];
