@@ -6,7 +6,7 @@ const command = defineSpl({
   name: "consent grant",
   summary: "Share a namespace with a pair",
   description:
-    "Its threads then cross to that pair and are accepted from it; the namespace default does so by the pair's approval.\nA thread's namespace is what its first record names.",
+    "Its threads then cross to that pair and are accepted from it; the namespace default does so by the pair's approval.\nA thread's namespace is what its first record names; one that was opened in several is shared with those only that may\nhave all of them.",
   args: {
     from: { type: "string", required: true, valueHint: "NAMESPACE", description: "whose threads may cross" },
     to: { type: "string", required: true, valueHint: "DID|*", description: "the peer; * for every pair" },

@@ -11,7 +11,7 @@ const command = defineSpl({
       ctx,
       await connect(ctx, { url }).namespaces(),
       [
-        { title: "NAMESPACE", value: (row) => row.namespace, shrink: true },
+        { title: "NAMESPACE", value: (row) => row.namespace || "(none)", shrink: true },
         { title: "THREADS", value: (row) => `${row.threads}`, align: "right" },
         { title: "RECORDS", value: (row) => `${row.records}`, align: "right" },
         { title: "SHARED_WITH", value: (row) => row.shared_with.join(" ") || "nobody", shrink: true },

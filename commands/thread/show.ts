@@ -12,7 +12,7 @@ const command = defineSpl({
     const facts: Fact[] = [
       ["state", detail.state === "none" ? "no goal stated" : detail.state],
       ["goal", detail.goal ?? "-"],
-      ["namespace", detail.namespace],
+      ["namespace", detail.namespace || "(none: shared with nobody)"],
       ["records", detail.records],
       ["clock", detail.clock],
       ["digest", detail.digest],

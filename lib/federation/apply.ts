@@ -1,6 +1,5 @@
-import { fromUtf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
-import { MAX_CLOCK_JUMP, MAX_LABEL } from "../base/limits.ts";
+import { MAX_CLOCK_JUMP } from "../base/limits.ts";
 import { Breath } from "../base/turn.ts";
 import { RESERVED_THREADS } from "../folds/reserved.ts";
 import type { Instance } from "../instance/instance.ts";
@@ -8,12 +7,12 @@ import { foldReserved } from "../instance/reserved.ts";
 import { requireActive } from "../instance/steward.ts";
 import { compareOrder } from "../record/order.ts";
 import { parentsOf } from "../record/parents.ts";
-import type { Entry, Json } from "../record/types.ts";
+import type { Entry } from "../record/types.ts";
+import { namespaceOf } from "../store/namespaces.ts";
 import type { InsertResult, Reader, Selection, Writer } from "../store/types.ts";
 import type { CheckedPage } from "./check.ts";
 import { admits } from "./feed.ts";
 import { putPeerRow } from "./peer_row.ts";
-import type { Refusals } from "./refusals.ts";
 import { sharedWith } from "./shared.ts";
 
 /** Records between two turns of the event loop: some 10 ms. */
@@ -71,7 +70,7 @@ export async function applyPage(
     const breath = new Breath();
     for (const [thread, entries] of Map.groupBy(page.entries, (entry) => entry.thread)) {
       await breath.take();
-      admitted.push(...(await admit(writer, shared, thread, entries, closed, page.refused)));
+      admitted.push(...(await admit(writer, shared, thread, entries, closed, page)));
     }
     const signing = new Set(admitted.map((entry) => entry.signer));
     for (const signer of page.signers) if (signing.has(signer.did)) await writer.putSigner(signer);
@@ -95,19 +94,17 @@ async function admit(
   thread: string,
   entries: Entry[],
   closed: Set<string>,
-  refused: Refusals,
+  page: CheckedPage,
 ): Promise<Entry[]> {
+  const { refused } = page;
   const row = await writer.thread(thread);
   // Its opening record has told its namespace.
-  const isOpen = row !== null && row.namespace !== "";
-  const mayEnter = isOpen ? admits(shared, thread, row.namespace) : admitsUnopened(shared, thread);
+  const isOpen = row !== null && row.namespaces.length > 0;
+  const mayEnter = isOpen ? admits(shared, thread, row.namespaces) : admitsUnopened(shared, thread);
   if (!mayEnter || closed.has(thread)) {
     for (const { id } of entries) refused.add(RESERVED.has(thread) ? "reserved" : "not_shared", id);
     return [];
   }
-  // What lies above all that is here cannot be the opening record.
-  const below = row !== null && entries.some((entry) => entry.clock <= row.clock);
-  let opening = below || !isOpen ? await firstOf(writer, thread) : entries[0]!;
   let clock = row?.clock ?? 0;
   const admitted: Entry[] = [];
   for (const entry of entries.sort(compareOrder)) {
@@ -117,14 +114,19 @@ async function admit(
       refused.add("clock", entry.id);
       continue;
     }
-    const opens = opening === null || compareOrder(entry, opening) < 0;
-    const isPrivate = opens && !hasParents && !admits(shared, thread, namespaceOf(entry));
+    const opens = !hasParents;
+    const isPrivate = opens && !admits(shared, thread, [namespaceOf(entry)]);
     if (isPrivate && !isOpen) closed.add(thread);
     if (isPrivate || closed.has(thread)) {
       refused.add("not_shared", entry.id);
       continue;
     }
-    if (opens) opening = entry;
+    if (opens && row !== null && !isOpen && !(await writer.mayOpen(thread, entry.id))) {
+      refused.add("unlinked", entry.id);
+      // When what leads back to it has come in, it may.
+      page.owed.push(entry.id);
+      continue;
+    }
     admitted.push(entry);
     clock = Math.max(clock, entry.clock);
   }
@@ -133,17 +135,5 @@ async function admit(
 
 /** Whether a thread may be in the selection whose namespace nothing tells yet. */
 function admitsUnopened(shared: Selection, thread: string): boolean {
-  return admits({ ...shared, namespaces: null }, thread, "");
-}
-
-async function firstOf(reader: Reader, thread: string): Promise<Entry | null> {
-  for await (const [entry] of reader.threadEntries(thread, { limit: 1 })) return entry ?? null;
-  return null;
-}
-
-/** As the store will derive it from an opening record. */
-function namespaceOf({ canonical }: Entry): string {
-  const { body } = JSON.parse(fromUtf8(canonical)!) as { body: { [field: string]: Json } };
-  const namespace = Object.hasOwn(body, "namespace") ? body.namespace : null;
-  return typeof namespace === "string" && [...namespace].length <= MAX_LABEL ? namespace : "default";
+  return admits({ ...shared, namespaces: null }, thread, []);
 }

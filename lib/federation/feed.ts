@@ -113,17 +113,17 @@ export async function pageOfIds(
 
 async function isShared(reader: Reader, selection: Selection, thread: string): Promise<boolean> {
   const row = await reader.thread(thread);
-  return row !== null && admits(selection, thread, row.namespace);
+  return row !== null && admits(selection, thread, row.namespaces);
 }
 
-/** Whether a thread of this namespace belongs to the selection. */
+/** Whether a thread of these namespaces belongs to the selection. */
 export function admits(
   { namespaces, threads, without }: Selection,
   thread: string,
-  namespace: string,
+  own: readonly string[],
 ): boolean {
   return (
-    (namespaces === null || namespaces.includes(namespace)) &&
+    (namespaces === null || (own.length > 0 && own.every((each) => namespaces.includes(each)))) &&
     (threads === null || threads.includes(thread)) &&
     !without.includes(thread)
   );

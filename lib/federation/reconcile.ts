@@ -140,8 +140,8 @@ export async function digestOf(reader: Reader, selection: Selection): Promise<Di
   const sum = new DigestSum();
   for await (const rows of reader.threads()) {
     await breath.take();
-    for (const { thread, namespace, digest } of rows)
-      if (admits(selection, thread, namespace)) sum.addSum(DigestSum.fromBytes(fromHex(digest, 32)!));
+    for (const { thread, namespaces, digest } of rows)
+      if (admits(selection, thread, namespaces)) sum.addSum(DigestSum.fromBytes(fromHex(digest, 32)!));
   }
   return sum;
 }

@@ -6,6 +6,7 @@ export type RefusalReason =
   | "signature"
   | "reserved"
   | "not_shared"
+  | "unlinked"
   | "clock"
   | "not_asked_for"
   | "missing";
@@ -18,6 +19,7 @@ const WORDS: Record<RefusalReason, string> = {
   signature: "with a wrong signature",
   reserved: "of reserved threads",
   not_shared: "of threads that are not shared",
+  unlinked: "opening a thread of which records are here that do not lead back to it",
   clock: "with an impossible clock",
   not_asked_for: "that nobody asked for",
   missing: "named and not delivered",

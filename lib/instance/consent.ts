@@ -8,6 +8,7 @@ import { foldReserved } from "./reserved.ts";
 
 /** A namespace with what is in it and whom it is shared with. */
 export interface NamespaceView {
+  /** Of threads in several, all of them with commas between; empty for threads that are in none. */
   namespace: string;
   threads: number;
   records: number;
@@ -60,24 +61,32 @@ export function revokeConsent(instance: Instance, name: string): Promise<Consent
 
 /**
  * Namespaces of threads that may cross to other instances, by name; those that were granted only as well. A thread whose
- * opening record has not come in, or names none, is in no namespace.
+ * opening record has not come in, or names what cannot be granted, is in none, and shared with nobody.
  */
 export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
   return instance.store.read(async (reader) => {
+    const grants = [
+      { from: APPROVED_NAMESPACE, to: "*" },
+      ...(await foldReserved(instance, reader)).consent.all(),
+    ];
     const views = new Map<string, NamespaceView>();
-    const viewOf = (namespace: string) => {
-      const view = views.get(namespace) ?? { namespace, threads: 0, records: 0, shared_with: [] };
+    const viewOf = (namespaces: readonly string[]) => {
+      const namespace = namespaces.join(", ");
+      const view = views.get(namespace) ?? {
+        namespace,
+        threads: 0,
+        records: 0,
+        shared_with: whoMayHave(namespaces, grants),
+      };
       views.set(namespace, view);
       return view;
     };
-    viewOf(APPROVED_NAMESPACE).shared_with.push("*");
-    for (const { from, to } of (await foldReserved(instance, reader)).consent.all())
-      viewOf(from).shared_with.push(to);
+    for (const { from } of grants) viewOf([from]);
     const reserved = new Set<string>(Object.values(RESERVED_THREADS));
     for await (const rows of reader.threads()) {
-      for (const { thread, namespace, records } of rows) {
-        if (namespace === "" || reserved.has(thread)) continue;
-        const view = viewOf(namespace);
+      for (const { thread, namespaces, records } of rows) {
+        if (reserved.has(thread)) continue;
+        const view = viewOf(namespaces);
         view.threads++;
         view.records += records;
       }
@@ -85,4 +94,15 @@ export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
     }
     return [...views.values()].sort((a, b) => (a.namespace < b.namespace ? -1 : 1));
   });
+}
+
+/** Those who are granted every one of the namespaces. */
+function whoMayHave(
+  namespaces: readonly string[],
+  grants: readonly { from: string; to: string }[],
+): string[] {
+  const granted = namespaces.map((each) => grants.filter(({ from }) => from === each).map(({ to }) => to));
+  return [...new Set(granted.flat())].filter((who) =>
+    granted.every((each) => each.includes(who) || each.includes("*")),
+  );
 }

@@ -113,7 +113,8 @@ async function summarize(reader: Reader, row: ThreadRow): Promise<ThreadSummary>
     for (const entry of entries) fold.add(foldInput(entry));
     await nextTurn();
   }
-  return { ...row, ...fold.result() };
+  const { namespaces, ...facts } = row;
+  return { ...facts, namespace: namespaces.join(", "), ...fold.result() };
 }
 
 async function requireThread(reader: Reader, name: string): Promise<ThreadRow> {

@@ -32,6 +32,7 @@ export interface Emitted {
 
 export interface ThreadSummary {
   thread: string;
+  /** Several with a comma between them; empty for none. */
   namespace: string;
   goal: string | null;
   /** `open`: a goal without its fulfilment; `done`; `canceled`; `none`: no goal was stated. */

@@ -4,8 +4,8 @@ import { DigestSum } from "../record/digest.ts";
 import { compareEnvelopes } from "../record/envelope.ts";
 import { parentsOf } from "../record/parents.ts";
 import type { Entry } from "../record/types.ts";
+import { namespaceOf, readNamespaces, writeNamespaces } from "./namespaces.ts";
 import { idBytes } from "./reader.ts";
-import { OPENING_NAMESPACE } from "./schema.ts";
 import type { InsertResult } from "./types.ts";
 
 /** A thread's row while its entries arrive. */
@@ -14,8 +14,8 @@ interface OpenThread {
   records: number;
   forks: number;
   clock: number;
-  /** Clock of the first record: only one that is not above it can become the opening record. */
-  opens: number;
+  isNew: boolean;
+  namespace: string;
   digest: DigestSum;
 }
 
@@ -84,7 +84,7 @@ export class Inserter {
     const occupied = db.query(
       "SELECT count(*) AS n FROM records WHERE thread = ? AND clock = ? AND actor = ?",
     );
-    let opening = false;
+    const namespaces = readNamespaces(thread.namespace);
     for (const entry of entries) {
       const id = idBytes(entry.id);
       const judgedBy = entry.judged_by === null ? null : idBytes(entry.judged_by);
@@ -108,7 +108,6 @@ export class Inserter {
       this.#result.inserted++;
       signer.added++;
       thread.records++;
-      opening ||= entry.clock <= thread.opens;
       sum.add(entry);
       this.#actors.set(entry.actor, (this.#actors.get(entry.actor) ?? 0) + 1);
       // Above the thread's highest clock nobody can have been before.
@@ -117,39 +116,35 @@ export class Inserter {
         thread.forks++;
         this.#newForks++;
       }
-      this.#follow(thread.no, entry, id, heads);
+      const parents = parentsOf(entry);
+      if (parents.length === 0) namespaces.add(namespaceOf(entry));
+      this.#follow(thread.no, entry, id, parents, heads);
     }
     const addHead = db.query("INSERT INTO heads VALUES (?, ?, ?)");
     for (const [id, clock] of heads) addHead.run(thread.no, idBytes(id), clock);
     thread.digest.addSum(sum);
     this.#instance.addSum(sum);
-    db.query("UPDATE threads SET records = ?, forks = ?, clock = ?, digest = ? WHERE no = ?").run(
-      thread.records,
-      thread.forks,
-      thread.clock,
-      thread.digest.toBytes(),
-      thread.no,
-    );
-    if (opening) this.#nameSpace(thread);
-  }
-
-  /** Whoever follows the store by its numbers may have passed over what has come in under another namespace. */
-  #nameSpace({ no, opens }: OpenThread): void {
-    const { changes } = this.#db
-      .query(
-        `UPDATE threads SET namespace = ${OPENING_NAMESPACE} WHERE no = ? AND namespace <> ${OPENING_NAMESPACE}`,
-      )
-      .run(no);
-    if (changes > 0 && opens !== Number.POSITIVE_INFINITY)
-      this.#db.run(
+    const namespace = writeNamespaces(namespaces);
+    db.query(
+      "UPDATE threads SET records = ?, forks = ?, clock = ?, digest = ?, namespace = ? WHERE no = ?",
+    ).run(thread.records, thread.forks, thread.clock, thread.digest.toBytes(), namespace, thread.no);
+    // Whoever follows the store by its numbers may have passed over what has come in under other namespaces.
+    if (!thread.isNew && namespace !== thread.namespace)
+      db.run(
         "INSERT INTO meta VALUES ('late_openings', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1",
       );
   }
 
   /** Keeps heads and gaps: the parents of `entry` are heads no longer, and it is one unless a child came first. */
-  #follow(thread: number, entry: Entry, id: Uint8Array, heads: Map<string, number>): void {
+  #follow(
+    thread: number,
+    entry: Entry,
+    id: Uint8Array,
+    parents: readonly string[],
+    heads: Map<string, number>,
+  ): void {
     const db = this.#db;
-    for (const parent of parentsOf(entry)) {
+    for (const parent of parents) {
       if (heads.delete(parent)) continue;
       const bytes = idBytes(parent);
       if (db.query("DELETE FROM heads WHERE thread = ? AND id = ?").run(thread, bytes).changes > 0) continue;
@@ -201,19 +196,15 @@ export class Inserter {
   #openThread(name: string): OpenThread {
     const db = this.#db;
     const row = db
-      .query(
-        `SELECT no, records, forks, clock, digest,
-         (SELECT r.clock FROM records r WHERE r.thread = no ORDER BY r.clock LIMIT 1) AS opens
-         FROM threads WHERE thread = ?`,
-      )
-      .get(name) as (Omit<OpenThread, "digest"> & { digest: Uint8Array }) | null;
-    if (row) return { ...row, digest: DigestSum.fromBytes(row.digest) };
+      .query("SELECT no, records, forks, clock, digest, namespace FROM threads WHERE thread = ?")
+      .get(name) as (Omit<OpenThread, "digest" | "isNew"> & { digest: Uint8Array }) | null;
+    if (row) return { ...row, isNew: false, digest: DigestSum.fromBytes(row.digest) };
     const { lastInsertRowid } = db
       .query("INSERT INTO threads (thread, records, forks, clock, digest) VALUES (?, 0, 0, -1, zeroblob(32))")
       .run(name);
     this.#newThreads++;
     const no = Number(lastInsertRowid);
-    return { no, records: 0, forks: 0, clock: -1, opens: Number.POSITIVE_INFINITY, digest: new DigestSum() };
+    return { no, records: 0, forks: 0, clock: -1, isNew: true, namespace: "", digest: new DigestSum() };
   }
 
   #signer(did: string): { no: number; added: number } {

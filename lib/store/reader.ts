@@ -3,6 +3,7 @@ import { fromHex, toHex } from "../base/bytes.ts";
 import type { DigestedEntry } from "../record/digest.ts";
 import type { Entry, EntryHead, OrderKey } from "../record/types.ts";
 import { damaged, storeError } from "./connection.ts";
+import { readNamespaces } from "./namespaces.ts";
 import type {
   Account,
   ActorRow,
@@ -41,8 +42,15 @@ interface HeadColumns {
 
 type EntryColumns = HeadColumns & { canonical: Uint8Array };
 
-function threadRow(row: Omit<ThreadRow, "digest"> & { digest: Uint8Array }): ThreadRow {
-  return { ...row, digest: toHex(row.digest) };
+/** None where one of them cannot be granted. */
+function shareable(namespaces: ReadonlySet<string>): string[] {
+  return namespaces.has("") ? [] : [...namespaces];
+}
+
+type ThreadColumns = Omit<ThreadRow, "digest" | "namespaces"> & { digest: Uint8Array; namespace: string };
+
+function threadRow({ digest, namespace, ...row }: ThreadColumns): ThreadRow {
+  return { ...row, digest: toHex(digest), namespaces: shareable(readNamespaces(namespace)) };
 }
 
 /** An identity as `identityText` wrote it. */
@@ -188,7 +196,7 @@ export class SqliteReader implements Reader {
   }
 
   async thread(thread: string): Promise<ThreadRow | null> {
-    const row = this.statement<Omit<ThreadRow, "digest"> & { digest: Uint8Array }, [string]>(
+    const row = this.statement<ThreadColumns, [string]>(
       "SELECT thread, records, forks, clock, digest, namespace FROM threads WHERE thread = ?",
     ).get(thread);
     return row && threadRow(row);
@@ -308,6 +316,16 @@ export class SqliteReader implements Reader {
     );
     const row = find.get(seq);
     return row && toHex(row.id);
+  }
+
+  async mayOpen(thread: string, id: string): Promise<boolean> {
+    const stranded = this.statement<unknown, [string]>(
+      "SELECT 1 FROM meta, json_each(meta.value) j WHERE meta.key = 'stranded' AND j.value = ?",
+    );
+    const named = this.statement<unknown, [string, Uint8Array]>(
+      "SELECT 1 FROM gaps WHERE thread = (SELECT no FROM threads WHERE thread = ?) AND id = ?",
+    );
+    return stranded.get(thread) === null || named.get(thread, idBytes(id)) !== null;
   }
 
   async lateOpenings(): Promise<number> {
@@ -439,17 +457,21 @@ export class SqliteReader implements Reader {
 /** Behind every id. */
 const BEYOND = new Uint8Array(33).fill(0xff);
 
+/** Of a column as `writeNamespaces` writes it; `$` is the list. */
+const NAMESPACES_IN =
+  "(namespace IN $ OR (namespace GLOB char(10) || '*' AND NOT EXISTS (SELECT 1 FROM json_each(namespace) WHERE value NOT IN $)))";
+
 /** A subquery for the numbers of the selected threads, with its parameters. */
 function selected({ namespaces, threads, without }: Selection): { sql: string; params: string[] } {
   const rules = [
-    { rule: "namespace IN", list: namespaces },
-    { rule: "thread IN", list: threads },
-    { rule: "thread NOT IN", list: without },
+    { rule: NAMESPACES_IN, list: namespaces },
+    { rule: "thread IN $", list: threads },
+    { rule: "thread NOT IN $", list: without },
   ].filter(({ list }) => list !== null);
-  const where = rules.map(({ rule }) => `${rule} (SELECT value FROM json_each(?))`).join(" AND ");
+  const where = rules.map(({ rule }) => rule.replaceAll("$", "(SELECT value FROM json_each(?))"));
   return {
-    sql: `(SELECT no FROM threads WHERE ${where})`,
-    params: rules.map(({ list }) => JSON.stringify(list)),
+    sql: `(SELECT no FROM threads WHERE ${where.join(" AND ")})`,
+    params: rules.flatMap(({ rule, list }) => Array(rule.split("$").length - 1).fill(JSON.stringify(list))),
   };
 }
 

@@ -2,7 +2,8 @@ import type { Database } from "bun:sqlite";
 import { toHex } from "../base/bytes.ts";
 import { DigestSum } from "../record/digest.ts";
 import { parentsOf } from "../record/parents.ts";
-import { OPENING_NAMESPACE } from "./schema.ts";
+import { namespaceOf } from "./namespaces.ts";
+import { NAMESPACES } from "./schema.ts";
 
 const DERIVED = ["threads", "totals", "actors", "signers", "heads", "gaps"] as const;
 
@@ -38,13 +39,19 @@ function rebuildParents(db: Database): void {
   db.run(
     "CREATE TEMP TABLE named (thread INTEGER NOT NULL, id BLOB NOT NULL, PRIMARY KEY (thread, id)) WITHOUT ROWID",
   );
+  db.run(
+    "CREATE TEMP TABLE opened (thread INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (thread, name)) WITHOUT ROWID",
+  );
   try {
     const name = db.query("INSERT OR IGNORE INTO temp.named VALUES (?, ?)");
+    const open = db.query("INSERT OR IGNORE INTO temp.opened VALUES (?, ?)");
     const scan = db.prepare(
       "SELECT t.no, t.thread, r.canonical FROM records r JOIN threads t ON t.no = r.thread ORDER BY r.seq",
     );
     for (const row of scan.iterate() as Iterable<{ no: number; thread: string; canonical: Uint8Array }>) {
-      for (const parent of parentsOf(row)) name.run(row.no, Uint8Array.fromHex(parent));
+      const parents = parentsOf(row);
+      for (const parent of parents) name.run(row.no, Uint8Array.fromHex(parent));
+      if (parents.length === 0) open.run(row.no, namespaceOf(row));
     }
     scan.finalize();
     db.run("DELETE FROM heads");
@@ -55,8 +62,12 @@ function rebuildParents(db: Database): void {
     db.run(
       "INSERT INTO gaps SELECT thread, id FROM temp.named n WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.id = n.id AND r.thread = n.thread)",
     );
+    db.run(
+      `UPDATE threads SET namespace = (SELECT ${NAMESPACES} FROM temp.opened o WHERE o.thread = threads.no)`,
+    );
   } finally {
     db.run("DROP TABLE temp.named");
+    db.run("DROP TABLE temp.opened");
   }
 }
 
@@ -98,7 +109,6 @@ function rebuildThreads(db: Database): void {
     records += count;
     forks += count - distinct.n;
   }
-  db.run(`UPDATE threads SET namespace = ${OPENING_NAMESPACE}`);
   db.query(
     "UPDATE totals SET records = ?, threads = ?, forks = ?, digest = ?, last_seq = max(last_seq, (SELECT coalesce(max(seq), 0) FROM records))",
   ).run(records, threads.length, forks, instance.toBytes());

@@ -4,17 +4,19 @@ import { SplError } from "../base/errors.ts";
 /** `SPL1` in ASCII: tells this store from any other SQLite file. */
 export const APPLICATION_ID = 0x53504c31;
 
-/**
- * A thread's namespace (spec, section 2): what its opening body, the first in canonical order, names; of a row of
- * `threads`. At most 256 characters. Empty, and thereby shared with nobody, while the first record has parents: then
- * the opening one has not come in yet, and nothing says how private the thread is.
- */
-export const OPENING_NAMESPACE = `coalesce((
-    SELECT CASE WHEN json_array_length(o.record, '$.parents') > 0 THEN ''
+/** The column `namespace` of `threads`, over rows `(name)` of what its opening records name (`writeNamespaces`). */
+export const NAMESPACES = `CASE WHEN count(*) = 0 THEN '' WHEN count(*) = 1 AND min(name) <> '' THEN min(name)
+    ELSE char(10) || json_group_array(name ORDER BY name) END`;
+
+/** The same, read from the records of a row of `threads`, as `namespaceOf` does for one. */
+export const NAMESPACES_OF_RECORDS = `(SELECT ${NAMESPACES} FROM (
+    SELECT DISTINCT CASE WHEN json_type(o.record, '$.body.namespace') IS NULL THEN 'default'
       WHEN json_type(o.record, '$.body.namespace') = 'text' AND length(o.record ->> '$.body.namespace') <= 256
-      THEN o.record ->> '$.body.namespace' END
-    FROM (SELECT CAST(r.canonical AS TEXT) AS record FROM records r WHERE r.thread = threads.no
-      ORDER BY r.clock, r.actor, r.id LIMIT 1) o), 'default')`;
+        AND NOT o.record ->> '$.body.namespace' GLOB '*[' || char(1) || '-' || char(31) || ']*'
+        AND instr(o.record -> '$.body.namespace', '\\u0000') = 0
+      THEN o.record ->> '$.body.namespace' ELSE '' END AS name
+    FROM (SELECT CAST(r.canonical AS TEXT) AS record FROM records r WHERE r.thread = threads.no) o
+    WHERE json_array_length(o.record, '$.parents') = 0))`;
 
 /**
  * Forward migrations: statement N takes a store from schema N to N + 1. A released one is never edited.
@@ -82,8 +84,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE attempts (source TEXT PRIMARY KEY, failures INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
   `,
   `
+  -- filled below
   ALTER TABLE threads ADD COLUMN namespace TEXT NOT NULL DEFAULT 'default';
-  UPDATE threads SET namespace = ${OPENING_NAMESPACE};
   -- the highest endpoint statement seen of each DID
   CREATE TABLE statements (did TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
   -- how syncing with each peer goes on this host
@@ -107,6 +109,8 @@ const MIGRATIONS: readonly string[] = [
   -- the number of the import that brought it; null for what was made here
   ALTER TABLE accounts ADD COLUMN batch INTEGER;
   ALTER TABLE tokens ADD COLUMN batch INTEGER;
+  -- an earlier release let the first record decide alone
+  UPDATE threads SET namespace = ${NAMESPACES_OF_RECORDS};
   `,
 ];
 

@@ -34,13 +34,16 @@ export interface ThreadRow {
   clock: number;
   /** The thread's digest, 64 hex. */
   digest: string;
-  /** What its opening body names, else `default`. */
-  namespace: string;
+  /**
+   * What its opening bodies name, else `default`, sorted: it is shared with those who may have all of them. None as long
+   * as there is no opening record, or when one names what cannot be granted.
+   */
+  namespaces: string[];
 }
 
 /** Some of the threads: all in which each given rule holds. */
 export interface Selection {
-  /** Only threads of these namespaces; null for any. */
+  /** Only threads of which all namespaces are among these; null for any. */
   namespaces: string[] | null;
   /** Only these threads; null for any. */
   threads: string[] | null;
@@ -225,7 +228,12 @@ export interface Reader {
   lastSeq(): Promise<number>;
   /** Id of the last record that was taken in up to this sequence number; null where there is none. */
   idUpTo(seq: number): Promise<string | null>;
-  /** How often a thread has taken another namespace than the one under which records of it had come in. */
+  /**
+   * Whether a record may open a thread that is here without an opening record. One that an import brought so, as with an
+   * actor that moved, is opened by the record only that those here descend from: anyone could write another.
+   */
+  mayOpen(thread: string, id: string): Promise<boolean>;
+  /** How often a thread has taken other namespaces than those under which records of it had come in. */
   lateOpenings(): Promise<number>;
   /** Positions that several records claim. */
   forks(page?: {

@@ -191,6 +191,9 @@ export class SqliteWriter extends SqliteReader implements Writer {
 
   async endImport(n: number, inserted: number): Promise<void> {
     this.statement<never, [number, number]>("UPDATE imports SET inserted = ? WHERE n = ?").run(inserted, n);
+    this.db.run(
+      "INSERT OR REPLACE INTO meta SELECT 'stranded', json_group_array(thread) FROM threads WHERE namespace = ''",
+    );
   }
 
   async rollBack(batch: ImportBatch, at: number): Promise<RolledBack> {

@@ -1,8 +1,8 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { SplError } from "../../../lib/base/errors.ts";
 import { MAX_PAGE_BYTES } from "../../../lib/federation/feed.ts";
 import type { PeerRequest } from "../../../lib/federation/link.ts";
-import type { Entry } from "../../../lib/record/types.ts";
+import type { Entry, JsonObject } from "../../../lib/record/types.ts";
 import {
   callOf,
   changePair,
@@ -288,7 +288,7 @@ test("a thread whose opening record is missing is shared with nobody", async () 
   expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
   const names = async () =>
     (await b.json<{ namespace: string }[]>("/v1/namespaces")).map(({ namespace }) => namespace);
-  expect(await names()).toEqual(["default"]);
+  expect(await names()).toEqual(["", "default"]);
   await insert(opening);
   expect(await names()).toEqual(["default", "team"]);
   expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
@@ -371,6 +371,112 @@ test("a later opening record cannot take a thread out of what is shared", async 
   await b.ctx.instance.store.transact((writer) => writer.insert([earlier]));
   expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: { not_shared: 1 } } });
   expect(await idsOf(a, "th_x")).toEqual([opening.id]);
+});
+
+describe("a thread that several records open is shared with those only who may have all of its namespaces", () => {
+  /** Two instances that hold a private thread and one that sorts before its opening record, and a third that is paired with the second. */
+  async function opened(stack: AsyncDisposableStack) {
+    const [a, b] = [stack.use(await openPeer("a")), stack.use(await openPeer("b"))];
+    await pairUp(a, b);
+    const signer = testSigner(5);
+    const own = makeEntry(
+      { thread: "th_x", actor: "did:sync:user:b", body: { namespace: "team" } },
+      { signer },
+    );
+    const earlier = makeEntry(
+      { thread: "th_x", actor: "did:aaa:evil", body: { text: "open up" } },
+      { signer },
+    );
+    await b.ctx.instance.store.transact(async (writer) => {
+      await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
+      await writer.insert([own]);
+      await writer.insert([earlier]);
+    });
+    return { a, b, ids: [earlier.id, own.id] };
+  }
+
+  test("however they came in", async () => {
+    await using stack = new AsyncDisposableStack();
+    const { a, b, ids } = await opened(stack);
+    expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
+    expect(await b.json<object[]>("/v1/namespaces")).toMatchObject([
+      { namespace: "default", threads: 0, shared_with: ["*"] },
+      { namespace: "default, team", threads: 1, shared_with: [] },
+    ]);
+    await grant(b, "team");
+    expect(await b.json<object[]>("/v1/namespaces")).toMatchObject([
+      { namespace: "default" },
+      { namespace: "default, team", threads: 1, shared_with: ["*"] },
+      { namespace: "team", threads: 0 },
+    ]);
+    // What names the namespace that a shares may come in, and nothing else.
+    expect(await meet(a, b)).toMatchObject({ pulled: 1, refused: { counts: { not_shared: 1 } } });
+    await grant(a, "team");
+    expect(await meet(a, b)).toMatchObject({ pulled: 1 });
+    expect(await idsOf(a, "th_x")).toEqual(ids);
+  });
+
+  test("a scan of all records comes to the same", async () => {
+    await using stack = new AsyncDisposableStack();
+    const { b } = await opened(stack);
+    const { store } = b.ctx.instance;
+    expect(await store.transact((writer) => writer.rebuild())).toEqual({ changed: false });
+  });
+
+  test.each<JsonObject>([
+    { namespace: null },
+    { namespace: 5 },
+    { namespace: ["team"] },
+    { namespace: "" },
+    { namespace: "a\nb" },
+  ])("%j names none, and is shared with nobody", async (body: JsonObject) => {
+    await using a = await openPeer("a");
+    await using b = await openPeer("b");
+    await pairUp(a, b);
+    await write(b, "th_odd", [body, { text: "more" }]);
+    expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: {} } });
+    expect(await b.json<object[]>("/v1/namespaces")).toMatchObject([
+      { namespace: "", threads: 1, records: 2, shared_with: [] },
+      { namespace: "default" },
+    ]);
+  });
+});
+
+test("what an import left without its opening record is opened by the one only that it descends from", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  const signer = testSigner(5);
+  const opening = makeEntry({ thread: "th_moved", body: { text: "the first" } }, { signer });
+  const second = makeEntry({ thread: "th_moved", parents: [opening.id], clock: 1 }, { signer });
+  const third = makeEntry({ thread: "th_moved", parents: [second.id], clock: 2 }, { signer });
+  const store = a.ctx.instance.store;
+  await store.transact(async (writer) => {
+    await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
+    const did = await didOf(b);
+    const n = await writer.beginImport({
+      ...{ at: 0, sourceDid: did, recordsRoot: "", digestBefore: "", recordsBefore: 0, didBefore: did },
+      ...{ didAfter: did, seqBefore: await writer.lastSeq(), identityBefore: null },
+    });
+    await writer.insert([third]);
+    await writer.endImport(n, 1);
+  });
+  // Whoever guesses the thread's name could ask for what lies in it.
+  await write(b, "th_moved", [{ text: "a guess" }]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: { unlinked: 1 } } });
+  expect(await meet(b, a)).toMatchObject({ pulled: 0 });
+  await b.ctx.instance.store.transact(async (writer) => {
+    await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
+    await writer.insert([opening, second]);
+  });
+  expect(await meet(a, b)).toMatchObject({ pulled: 1, refused: { counts: { unlinked: 1 } } });
+  expect(await meet(b, a)).toMatchObject({ pulled: 0 });
+  const { pulled, owed } = await meet(a, b, { reconcile: true });
+  expect(pulled).toBe(1);
+  // It is open by now, and the other one is a record like any.
+  expect(await meet(a, b, { owed })).toMatchObject({ pulled: 1 });
+  expect(await idsOf(a, "th_moved")).toHaveLength(4);
+  expect(await meet(b, a)).toMatchObject({ pulled: 1 });
 });
 
 test("who pulls knows the pair", async () => {

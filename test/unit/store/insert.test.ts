@@ -1,7 +1,9 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { compareOrder } from "../../../lib/record/order.ts";
 import type { Entry } from "../../../lib/record/types.ts";
+import { NAMESPACES_OF_RECORDS } from "../../../lib/store/schema.ts";
 import type { SqliteStore } from "../../../lib/store/sqlite.ts";
 import { makeEntry, testSigner } from "../../kit/records.ts";
 import { newStore, ScratchFolder } from "../../kit/store.ts";
@@ -44,9 +46,32 @@ function web(): Entry[] {
   return [a0, a1, fork, join, again, b0, gap];
 }
 
+/** Threads that several records open, and some that one opens by what is no namespace. */
+function opened(): Entry[] {
+  const several = ["team", "default", "ü", "𝄞", 'with "quotes" and \\u0000'].map((namespace) =>
+    makeEntry({ thread: "th_several", body: { namespace } }),
+  );
+  const odd = ["", null, 5, ["team"], "a\nb", "nul\0", "x".repeat(257)].map((namespace, n) =>
+    makeEntry({ thread: `th_odd_${n}`, body: { namespace } }),
+  );
+  const beside = makeEntry({ thread: "th_odd_0", body: {} });
+  return [...several, ...odd, beside];
+}
+
+test("an upgrade finds the namespaces that inserting finds", async () => {
+  using folder = new ScratchFolder();
+  const store = await newStore(folder, [own, other], "store.db");
+  await store.transact((writer) => writer.insert(opened()));
+  await store.close();
+  using db = new Database(folder.file("store.db"));
+  const sql = `SELECT thread, namespace FROM threads WHERE namespace <> ${NAMESPACES_OF_RECORDS}`;
+  // It takes the text for the character.
+  expect(db.query(sql).all()).toMatchObject([{ thread: "th_several" }]);
+});
+
 describe("inserting", () => {
   test("the same set in any order and any batches gives the same store", async () => {
-    const entries = web();
+    const entries = [...web(), ...opened()];
     using folder = new ScratchFolder();
     let round = 0;
     const expected: unknown[] = [];

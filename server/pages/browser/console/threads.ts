@@ -81,6 +81,6 @@ export function metaOf({ state, records, clock, forks, namespace }: ThreadSummar
     make("span", {}, count(records, "record")),
     make("span", {}, `clock ${clock}`),
     forks === 0 ? null : chip(count(forks, "fork"), "wrong"),
-    namespace === "default" ? null : make("span", {}, `namespace ${namespace}`),
+    namespace === "default" ? null : make("span", {}, `namespace ${namespace || "none"}`),
   ];
 }
