@@ -17,8 +17,19 @@ export class Changes {
 }
 
 /** Resolves at a change, when a sign of life is due, or when the stream has to end. */
-export function changeOrHeartbeat(changed: Promise<void>, signal: AbortSignal): Promise<void> {
-  return wait(HEARTBEAT_MS, signal, [changed]);
+export async function changeOrHeartbeat(changed: Promise<void>, signal: AbortSignal): Promise<void> {
+  await new Heartbeat().orChange(changed, signal);
+}
+
+/** When the next sign of life is due, however often something changes before. */
+export class Heartbeat {
+  readonly #due = performance.now() + HEARTBEAT_MS;
+
+  /** Resolves at a change, when the sign is due, or when the stream has to end: whether it is due. */
+  async orChange(changed: Promise<void>, signal: AbortSignal): Promise<boolean> {
+    await wait(Math.max(0, this.#due - performance.now()), signal, [changed]);
+    return performance.now() >= this.#due;
+  }
 }
 
 /** Resolves when so much time has passed, or the stream has to end. */

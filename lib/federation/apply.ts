@@ -2,6 +2,7 @@ import { SplError } from "../base/errors.ts";
 import { MAX_CLOCK_JUMP } from "../base/limits.ts";
 import { Breath } from "../base/turn.ts";
 import { RESERVED_THREADS } from "../folds/reserved.ts";
+import type { KeyPair } from "../identity/key.ts";
 import type { Instance } from "../instance/instance.ts";
 import { foldReserved } from "../instance/reserved.ts";
 import { requireActive } from "../instance/steward.ts";
@@ -22,6 +23,7 @@ const RESERVED: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
 /** What is shared with an active pair at this moment, and who this instance is. */
 export interface Link {
   self: string;
+  key: KeyPair;
   storeId: string;
   shared: Selection;
   /** How often what is shared has changed by a thread's late opening. */
@@ -35,7 +37,7 @@ export interface Link {
  */
 export async function linkOf(instance: Instance, reader: Reader, pair: string): Promise<Link> {
   const signer = await instance.signer(reader);
-  const { did, stewardId } = signer;
+  const { did, key, stewardId } = signer;
   await requireActive(reader, signer);
   const folds = await foldReserved(instance, reader);
   const found = folds.pairs.all().find(({ id }) => id === pair);
@@ -46,7 +48,7 @@ export async function linkOf(instance: Instance, reader: Reader, pair: string): 
   }
   const openings = await reader.lateOpenings();
   const undone = await reader.undone();
-  return { self: did, storeId: stewardId, shared: sharedWith(folds, found), openings, undone };
+  return { self: did, key, storeId: stewardId, shared: sharedWith(folds, found), openings, undone };
 }
 
 /**

@@ -12,7 +12,7 @@ import { parseJson } from "../../lib/record/json.ts";
 import { isRecordId, isThread } from "../../lib/record/shape.ts";
 import type { Reader, Selection } from "../../lib/store/types.ts";
 import { streamed } from "../answer.ts";
-import { changeOrHeartbeat } from "../changes.ts";
+import { Heartbeat } from "../changes.ts";
 import type { PeerStream } from "../peer_streams.ts";
 import { type Call, type Route, route } from "../route.ts";
 import { parseWith } from "../stages/body.ts";
@@ -129,8 +129,8 @@ function narrowed(shared: Selection, thread: string | undefined): Selection {
   return { ...shared, threads: shared.threads?.includes(thread) === false ? [] : [thread] };
 }
 
-function cursorOf({ storeId, shared, openings }: Link, { peer_did }: Pair): CursorOf {
-  return { store: storeId, peer: peer_did, shared, openings };
+function cursorOf({ storeId, key, shared, openings }: Link, { peer_did }: Pair): CursorOf {
+  return { store: storeId, key, peer: peer_did, shared, openings };
 }
 
 interface ServedPage extends Page {
@@ -165,12 +165,16 @@ async function* events(
   const { changes, stopping } = call.ctx;
   const signal = AbortSignal.any([stopping, call.request.signal, place.signal]);
   for (let page = first; !signal.aborted && page.filter === first.filter; ) {
-    const changed = changes.next;
     // A comment, which is also what tells the peer that the stream stands.
     yield utf8(page.records === 0 ? ":\n\n" : event(page.text));
-    const next = await pageFor(call, pair, { after: page.seq });
-    if (next.records === 0 && !next.more) await changeOrHeartbeat(changed, signal);
-    page = next;
+    const beat = new Heartbeat();
+    for (let due = false; !due && !signal.aborted; ) {
+      const changed = changes.next;
+      page = await pageFor(call, pair, { after: page.seq });
+      if (page.records > 0 || page.more || page.filter !== first.filter) break;
+      // Silent at what is none of the peer's: it is not to learn when that is written.
+      due = await beat.orChange(changed, signal);
+    }
   }
 }
 
