@@ -71,6 +71,32 @@ test("a peer that comes back takes the place of its oldest stream, which nobody 
   }
 });
 
+test("what is private moves nothing in a stream, and no cursor tells of it", async () => {
+  const peer = testSigner(1);
+  await using kit = await serving([peer]);
+  const emit = async (thread: string, body: object) => {
+    const answer = await kit.served.unix("/v1/records", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ thread, act: "DO", actor: "did:sync:user:alice", body }),
+    });
+    return ((await answer.json()) as { id: string }).id;
+  };
+  const reader = (await kit.open(peer)).body!.getReader();
+  const next = async () => new TextDecoder().decode((await reader.read()).value);
+  expect(await next()).toBe(":\n\n");
+  const secret = await emit("th_private", { namespace: "private" });
+  await emit("th_open", {});
+  // Not a word before it.
+  const event = await next();
+  expect(event).toContain('"thread":"th_open"');
+  const { cursor } = JSON.parse(event.trimEnd().split("\ndata: ").at(-1)!) as { cursor: string };
+  const bytes = Buffer.from(cursor, "base64url");
+  for (const form of [bytes.toString("latin1"), bytes.toString("hex")])
+    expect(form).not.toContain(secret.slice(0, 8));
+  expect(bytes).toHaveLength(12 + 16 + 16);
+});
+
 test("a stream that its peer has closed leaves its place", async () => {
   const peer = testSigner(1);
   await using kit = await serving([peer]);

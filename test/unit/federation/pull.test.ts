@@ -221,6 +221,35 @@ test("where nearly everything is missing, the feed is read from its beginning", 
   expect(await meet(a, b)).toMatchObject({ pulled: 0, deduplicated: 0, rounds: 1 });
 }, 30_000);
 
+test("a cursor is good for the peer alone that it was given to, and for nobody who changes it", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await using c = await openPeer("c");
+  await pairUp(a, b);
+  await pairUp(c, b);
+  await write(b, "th_talk", [{ text: "1" }]);
+  const ask = async (who: typeof a, after?: string) => {
+    const query = after === undefined ? "" : `?after=${after}`;
+    const answer = await callOf(
+      who,
+      b,
+    )({ method: "GET", path: `/federation/v1/records${query}`, accept: "application/x-ndjson" });
+    const chunks = await Array.fromAsync(answer.chunks({ most: 65_536, idleMs: 1000, totalMs: null }));
+    const lines = Buffer.concat(chunks).toString().trimEnd().split("\n");
+    return { records: lines.length - 1, cursor: (JSON.parse(lines.at(-1)!) as { cursor: string }).cursor };
+  };
+  const { records, cursor } = await ask(a);
+  expect(records).toBe(1);
+  expect((await ask(a, cursor)).records).toBe(0);
+  await expect(ask(c, cursor)).rejects.toMatchObject({ code: "cursor_invalid" });
+  const bytes = Buffer.from(cursor, "base64url");
+  for (const at of bytes.keys()) {
+    const changed = Buffer.from(bytes);
+    changed[at]! ^= 1;
+    await expect(ask(a, changed.toString("base64url"))).rejects.toMatchObject({ code: "cursor_invalid" });
+  }
+});
+
 test("a cursor of another store is not taken", async () => {
   await using a = await openPeer("a");
   await using b = await openPeer("b");
