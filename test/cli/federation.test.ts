@@ -177,6 +177,7 @@ test("a namespace crosses under a grant only, until it is taken back", async () 
   await a.ok("consent", "grant", "--from", "empty", "--to", "*");
   expect(await json<Consent[]>(a, "consent", "list")).toMatchObject([grant, { from: "empty", to: "*" }]);
   expect(await json<Namespace[]>(a, "namespace", "list")).toEqual([
+    { namespace: "", threads: 1, records: 1, shared_with: [] },
     { namespace: "default", threads: 0, records: 0, shared_with: ["*"] },
     { namespace: "empty", threads: 0, records: 0, shared_with: ["*"] },
     { namespace: "home", threads: 1, records: 1, shared_with: [] },
