@@ -89,18 +89,22 @@ test("a client that dies in the middle of an upload leaves nothing, and the next
   expect(readdirSync(target.paths.run).filter((name) => name.startsWith("import-"))).toEqual([]);
 });
 
-test("a daemon that is stopped while it commits ends the import and tells it", async () => {
+test("a daemon that is stopped when all is verified ends the import, or makes no beginning, and tells which", async () => {
   const target = await Served.start();
   const response = await importInto(target, bundle, {
     headers: { ...octets, accept: "application/x-ndjson" },
   });
   const stopped = target.running.stop();
   const events = await linesOf(response);
-  expect(events.map(({ event }) => event)).toEqual(["verified", "imported"]);
+  expect(events[0]!.event).toBe("verified");
+  // Whether the commit had begun is a matter of chance.
+  const records = events[1]!.event === "imported" ? RECORDS : 0;
+  if (records === 0) expect(events[1]).toMatchObject({ event: "problem", problem: { code: "store_busy" } });
   await stopped;
   const again = await serve({ home: target.running.home, port: 0 });
   const status = await fetch("http://localhost/v1/status", { unix: again.socket });
-  expect(await status.json()).toMatchObject({ records: RECORDS, instance_did: source.running.instance_did });
+  const { instance_did } = (records === 0 ? target : source).running;
+  expect(await status.json()).toMatchObject({ records, instance_did });
   await again.stop();
   await target[Symbol.asyncDispose]();
 });
