@@ -76,6 +76,11 @@ export async function emitOne(
     },
   };
   const emitted = await connect(ctx, args).emit(emission);
+  if (emitted.clock > 0 && Object.hasOwn(emission.body, "namespace")) {
+    await ctx.err.line(
+      `${emitted.thread} was open already: a namespace counts in the record only that opens a thread; spl thread show ${emitted.thread} tells its own`,
+    );
+  }
   await printResult(
     ctx,
     emitted,

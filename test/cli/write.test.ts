@@ -66,6 +66,20 @@ describe("one record", () => {
     expect((await show(dated.id)).record.body).toEqual({ at: "yesterday" });
   });
 
+  test("a namespace that comes too late is told of", async () => {
+    const body = ["--body", '{"namespace":"private"}'];
+    const first = await box.spl(["intend", "x", "--thread", "th_private", ...body]);
+    expect(first).toMatchObject({ stderr: "", status: 0 });
+    expect(await box.ok("thread", "show", "th_private")).toContain("namespace:  private");
+    await box.ok("intend", "x", "--thread", "th_shared");
+    const { stderr, status } = await box.spl(["know", "y", "--thread", "th_shared", ...body]);
+    expect([status, stderr]).toEqual([
+      0,
+      "th_shared was open already: a namespace counts in the record only that opens a thread; spl thread show th_shared tells its own\n",
+    ]);
+    expect(await box.ok("thread", "show", "th_shared")).toContain("namespace:  default");
+  });
+
   test("text that a shell or a parser might take for more is text", async () => {
     const texts = [
       "$(touch stolen)",
