@@ -232,6 +232,39 @@ describe("the token", () => {
     expect((await run(["export", "--out", "key.tar"], admin)).status).toBe(0);
   });
 
+  test("of SPL_TOKEN goes to one of two instances at most: the one that SPL_SERVE_URL names", async () => {
+    const SPL_TOKEN = await mint(["admin"]);
+    const snoop = `${stranger.url.origin}/snoop`;
+    const asks = (url: string) =>
+      refused(
+        `${url}: this instance asks for a token; spl token save TOKEN --url ${url} keeps one for it; of two instances SPL_TOKEN goes to the one that SPL_SERVE_URL names`,
+        4,
+      );
+    for (const sides of [
+      [far.url, snoop],
+      [snoop, far.url],
+    ]) {
+      seen.length = 0;
+      expect(await run(["diff", ...sides], { SPL_TOKEN })).toMatchObject({ stdout: "" });
+      expect((await run(["diff", ...sides], { SPL_TOKEN, SPL_SERVE_URL: `${far.url}/` })).status).toBe(3);
+      expect(new Set(seen.map(({ authorization }) => authorization))).toEqual(new Set([null]));
+      seen.length = 0;
+      await run(["diff", ...sides], { SPL_TOKEN, SPL_SERVE_URL: snoop });
+      expect(new Set(seen.map(({ authorization }) => authorization))).toEqual(
+        new Set([`Bearer ${SPL_TOKEN}`]),
+      );
+    }
+    expect(await run(["diff", local.url, far.url], { SPL_TOKEN })).toEqual(asks(far.url));
+    const equal = await run(["diff", far.url, far.url], { SPL_TOKEN });
+    expect(equal).toMatchObject({ stderr: "", status: 0 });
+    const differ = await run(["diff", local.url, far.url], { SPL_TOKEN, SPL_SERVE_URL: far.url });
+    expect(differ).toMatchObject({ stderr: expect.stringMatching(/^the two differ/), status: 1 });
+    const wrong = { SPL_TOKEN: `spl_live_x_${"A".repeat(43)}`, SPL_SERVE_URL: far.url };
+    expect((await run(["diff", local.url, far.url], wrong)).stderr).toStartWith(
+      `${far.url}: the token is unknown here; `,
+    );
+  });
+
   test("that no header can carry is told, but not shown", async () => {
     for (const SPL_TOKEN of ["se\ncret", "secret\r", '"secret"', "geheimnis-é", "a b"]) {
       expect(await run(["status", "--url", far.url], { SPL_TOKEN })).toEqual(
