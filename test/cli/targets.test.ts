@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { VERSION_HEADER } from "../../lib/api/media.ts";
 import { Box } from "../kit/box.ts";
 import { asNobody, canBeNobody } from "../kit/nobody.ts";
 import { outside } from "../kit/outside.ts";
@@ -20,7 +21,12 @@ interface Status {
 const ANSWERS: Record<string, (origin: string) => Response> = {
   redirect: (origin) => new Response(null, { status: 302, headers: { location: `${origin}/stolen` } }),
   login: () => new Response("<h1>Log in</h1>", { headers: { "content-type": "text/html" } }),
-  cut: () => new Response('{"status":"o', { headers: { "content-type": "application/json" } }),
+  empty: () => Response.json({}),
+  list: () => Response.json([]),
+  cut: () =>
+    new Response('{"status":"o', {
+      headers: { "content-type": "application/json", [VERSION_HEADER]: "0.33.0" },
+    }),
   broken: () => new Response("\x1b[2J", { status: 500 }),
   rude: () =>
     new Response(JSON.stringify({ code: "made_up", detail: "gone \x1b[2J\nsecond line", hint: "h\x9bm" }), {
@@ -43,6 +49,7 @@ beforeAll(async () => {
   far = await other.json<Status>("status");
   await box.ok("intend", "x", "--thread", "th_a");
   await box.ok("export", "--out", "a.tar");
+  writeFileSync(box.file("a.ndjson"), '{"thread":"th_a","act":"KNOW","body":{}}\n');
   stranger = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -359,6 +366,38 @@ describe("who answers but is no instance", () => {
       expect(result.stdout).toBe("");
     }
     expect(seen.map(({ path }) => path.split("/")[1])).toEqual(COMMANDS.map(() => place));
+  });
+
+  test.each(["empty", "list"])("%s: JSON that anybody may have written", async (place) => {
+    const url = `${stranger.url.origin}/${place}`;
+    for (const args of [
+      ...COMMANDS.filter(([name]) => !["emit", "export", "import"].includes(name!)),
+      ["emit", "a.ndjson"],
+      ["trust"],
+      ["consent", "list"],
+      ["namespace", "list"],
+      ["federation", "list"],
+      ["federation", "show", "abc"],
+      ["federation", "pair", "https://peer.example"],
+      ["actor", "list"],
+      ["actor", "show", "did:sync:user:bob"],
+      ["token", "list"],
+      ["token", "save", "spl_x"],
+      ["device", "list"],
+      ["service-account", "list"],
+      ["audit"],
+      ["rollback", "list"],
+    ]) {
+      expect([args, await run([...args, "--url", url])]).toEqual([
+        args,
+        refused(
+          `${url} answers with status 200 and application/json, not as an instance of spl would; check the address`,
+          3,
+        ),
+      ]);
+    }
+    const other = await run(["diff", url, far.url]);
+    expect(other).toMatchObject({ stdout: "", status: 3 });
   });
 
   test("an answer that is cut off", async () => {
