@@ -3,6 +3,7 @@ import { SplError } from "../lib/base/errors.ts";
 import { safeText } from "../lib/base/safe_text.ts";
 import { counted } from "../lib/base/text.ts";
 import { refusalText } from "../lib/federation/refusals.ts";
+import { requireThread } from "./_given.ts";
 import { defineSpl, printList, runAlone, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
 
@@ -48,7 +49,10 @@ function readArguments(
   did: string | undefined,
 ): { thread?: string; from?: string } {
   if (thread === undefined) return {};
-  if (from === "from" && did !== undefined) return { thread, from: did };
+  if (from === "from" && did !== undefined) {
+    requireThread(thread);
+    return { thread, from: did };
+  }
   throw new SplError("usage", "sync takes nothing, or a thread and where it comes from", {
     hint: "write it like spl sync THREAD from DID",
   });

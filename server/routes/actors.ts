@@ -5,7 +5,7 @@ import { SplError } from "../../lib/base/errors.ts";
 import { RESERVED_THREADS } from "../../lib/folds/reserved.ts";
 import { exportActor } from "../../lib/instance/actor_export.ts";
 import { listActors, registerActor, showActor } from "../../lib/instance/actors.ts";
-import { isDid } from "../../lib/record/shape.ts";
+import { isDid, isLabel } from "../../lib/record/shape.ts";
 import { json, listing, ndjsonBegun } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 import { bodyChunks, readJson } from "../stages/body.ts";
@@ -33,6 +33,9 @@ export const actorRoutes: Route[] = [
     async handle(call) {
       const { actor, name, by = actor } = await readJson(call, NewActor);
       for (const [field, did] of Object.entries({ actor, by })) requireDid(field, did);
+      if (name !== undefined && !isLabel(name)) {
+        throw new SplError("invalid_request", "name must be without control characters");
+      }
       call.grant.requireWrite(RESERVED_THREADS.actors, by);
       const emitted = await registerActor(call.ctx.instance, {
         actor,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { JSON_TYPE } from "../../lib/api/media.ts";
 import { Pair, PairChange, PairingAnswer, RequestPair } from "../../lib/api/schemas.ts";
+import { SplError } from "../../lib/base/errors.ts";
 import { readBaseUrl } from "../../lib/client/config.ts";
 import {
   approvePair,
@@ -12,6 +13,7 @@ import {
   rejectPair,
   requestPair,
 } from "../../lib/federation/pairing.ts";
+import { isReserved } from "../../lib/folds/reserved.ts";
 import { changePair, listPairs, type PairView, showPair } from "../../lib/instance/federation.ts";
 import { json } from "../answer.ts";
 import { type Call, type Route, route } from "../route.ts";
@@ -66,6 +68,10 @@ export const federationRoutes: Route[] = [
     answers,
     async handle(call) {
       const change = await readJson(call, PairChange);
+      const reserved = change.threads?.find(isReserved);
+      if (reserved !== undefined) {
+        throw new SplError("invalid_request", `threads: ${reserved} is reserved and never crosses`);
+      }
       return changed(
         call,
         await changePair(call.ctx.instance, call.params.pair!, change, call.grant.account),

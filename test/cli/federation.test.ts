@@ -141,6 +141,10 @@ test("a pair is paused, resumed, set and revoked, each by one record that travel
     [["set-poll-interval", id, "1s"], "is no interval"],
     [["thread-allow", id], "which threads is missing"],
     [["thread-allow", id, "notes"], "is no thread id"],
+    [
+      ["thread-allow", id, "th_notes", "th_federation_pairs"],
+      "th_federation_pairs is reserved: it never crosses",
+    ],
     [["show", "ffffffff"], "there is no pair ffffffff"],
     [["approve", id], `the pair with ${peer_did} is active`],
     [["reject", id], "does not wait to be approved here"],
@@ -186,9 +190,15 @@ test("a namespace crosses under a grant only, until it is taken back", async () 
   expect((await json<Consent[]>(a, "consent", "list")).map(({ from }) => from)).toEqual(["empty"]);
   for (const args of [
     ["grant", "--from", "work", "--to", "everybody"],
-    ["revoke", grant.id],
-  ])
-    expect((await a.spl("consent", ...args)).status).toBe(1);
+    ["grant", "--from", "work", "--to", "foo"],
+  ]) {
+    const { status, stderr } = await a.spl("consent", ...args);
+    expect([status, stderr]).toEqual([
+      2,
+      `--to "${args[4]}" is no peer; write its DID, as spl federation list shows it, or * for every pair\n`,
+    ]);
+  }
+  expect((await a.spl("consent", "revoke", grant.id)).status).toBe(1);
 });
 
 test("a private address is refused with the setting that would allow it, and oneself by name", async () => {

@@ -86,6 +86,11 @@ describe("two instances on one machine", () => {
       expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
       expect(stderr).toContain("spl sync THREAD from DID");
     }
+    expect(await a.spl(["sync", "nonsense", "from", "did:sync:x"])).toEqual({
+      stdout: "",
+      stderr: '"nonsense" is no thread id; spl thread list shows them\n',
+      status: 2,
+    });
     const unknown = await a.spl(["sync", "th_x", "from", "did:sync:instance:nobody"]);
     expect(unknown.status).toBe(1);
     expect(unknown.stderr).toBe("there is no pair did:sync:instance:nobody; spl federation list shows all\n");
