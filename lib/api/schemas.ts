@@ -254,7 +254,9 @@ export const Pair = z
     id: z.string().describe("the record that opened it; of a request, 12 hex"),
     peer_did: did,
     url: z.string().nullable(),
-    state: z.enum(["establishing", "active", "paused", "revoked"]),
+    state: z
+      .enum(["establishing", "active", "degraded", "paused", "revoked"])
+      .describe("degraded: active, and the last attempt failed"),
     approval: z
       .enum(["here", "there"])
       .nullable()
@@ -266,10 +268,7 @@ export const Pair = z
       .array(thread)
       .nullable()
       .describe("only these threads are shared; null for all that consent allows"),
-    problem: z
-      .string()
-      .nullable()
-      .describe("why the last attempt failed; the pair is degraded until one succeeds"),
+    problem: z.string().nullable().describe("why the last attempt failed; null once one succeeds"),
   })
   .meta({ id: "Pair" });
 

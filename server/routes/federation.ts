@@ -14,7 +14,7 @@ import {
   requestPair,
 } from "../../lib/federation/pairing.ts";
 import { isReserved } from "../../lib/folds/reserved.ts";
-import { changePair, listPairs, type PairView, showPair } from "../../lib/instance/federation.ts";
+import { changePair, listPairs, type PairView, shownState, showPair } from "../../lib/instance/federation.ts";
 import { json } from "../answer.ts";
 import { type Call, type Route, route } from "../route.ts";
 import { readJson } from "../stages/body.ts";
@@ -35,7 +35,7 @@ export const federationRoutes: Route[] = [
     summary: "Instances that this one is paired with, or that ask to be",
     scope: "records:read",
     answers: { 200: { [JSON_TYPE]: z.array(Pair) } },
-    handle: async ({ ctx }) => json(await listPairs(ctx.instance)),
+    handle: async ({ ctx }) => json((await listPairs(ctx.instance)).map(shown)),
   }),
   route({
     method: "POST",
@@ -57,7 +57,7 @@ export const federationRoutes: Route[] = [
     summary: "One pair, by its ID, the beginning of it, or the peer's DID",
     scope: "records:read",
     answers,
-    handle: async ({ ctx, params }) => json(await showPair(ctx.instance, params.pair!)),
+    handle: async ({ ctx, params }) => json(shown(await showPair(ctx.instance, params.pair!))),
   }),
   route({
     method: "POST",
@@ -135,5 +135,9 @@ function operation(verb: string, summary: string, run: (call: Call) => Promise<P
 
 function changed({ ctx }: Call, pair: PairView, status = 200): Response {
   ctx.changes.announce();
-  return json(pair, status);
+  return json(shown(pair), status);
+}
+
+function shown(pair: PairView) {
+  return { ...pair, state: shownState(pair) };
 }
