@@ -83,9 +83,9 @@ function requestUrl(request: Request): URL {
   throw new SplError("invalid_request", "the request has no valid target and Host header");
 }
 
-function checkScope(route: Route, grant: Grant): void {
-  if (route.scope === null || route.scope === "any" || (route.grain && grant.hasGrain(route.grain))) return;
-  grant.require(route.scope);
+function checkScope({ scope, alternative, grain }: Route, grant: Grant): void {
+  if (scope === null || scope === "any" || (grain && grant.hasGrain(grain))) return;
+  if (alternative === undefined || !grant.has(alternative)) grant.require(scope);
 }
 
 function offeredBy({ answers }: Route): string[] {

@@ -226,7 +226,7 @@ describe("the token", () => {
     expect((await run(["thread", "list"], env)).status).toBe(0);
     expect((await run(["export", "--no-identity", "--out", "far.tar"], env)).status).toBe(0);
     const lacking = (scope: string) =>
-      `this token does not have the scope ${scope}; use a token with the scope ${scope} or admin`;
+      `this token does not have the scope ${scope}; use a token with the scope ${scope === "admin" ? scope : `${scope} or admin`}`;
     expect(await run(["intend", "x"], env)).toEqual(refused(lacking("records:write"), 4));
     expect(await run(["export", "--out", "key.tar"], env)).toEqual(
       refused(`exporting from ${far.url} (SPL_SERVE_URL)\n${lacking("admin")}`, 4),
