@@ -89,7 +89,7 @@ const REFUSED: Scenario[] = [
     body: "",
     status: 400,
     code: "invalid_request",
-    holds: ["by:"],
+    holds: ["by is missing"],
   },
   {
     name: "an import by what is no DID",
