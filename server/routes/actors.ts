@@ -34,7 +34,9 @@ export const actorRoutes: Route[] = [
       const { actor, name, by = actor } = await readJson(call, NewActor);
       for (const [field, did] of Object.entries({ actor, by })) requireDid(field, did);
       if (name !== undefined && !isLabel(name)) {
-        throw new SplError("invalid_request", "name must be without control characters");
+        throw new SplError("invalid_request", "name must be without control characters", {
+          hint: "other instances would refuse to take the actor in",
+        });
       }
       call.grant.requireWrite(RESERVED_THREADS.actors, by);
       const emitted = await registerActor(call.ctx.instance, {
@@ -115,5 +117,8 @@ export const actorRoutes: Route[] = [
 ];
 
 function requireDid(field: string, value: string): void {
-  if (!isDid(value)) throw new SplError("invalid_request", `${field} must be a DID of at most 256 bytes`);
+  if (isDid(value)) return;
+  throw new SplError("invalid_request", `${field} must be a DID of at most 256 bytes`, {
+    hint: "write it like did:sync:user:alice",
+  });
 }

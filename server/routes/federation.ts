@@ -72,7 +72,9 @@ export const federationRoutes: Route[] = [
       const change = await readJson(call, PairChange);
       const reserved = change.threads?.find(isReserved);
       if (reserved !== undefined) {
-        throw new SplError("invalid_request", `threads: ${reserved} is reserved and never crosses`);
+        throw new SplError("invalid_request", `threads: ${reserved} is reserved and never crosses`, {
+          hint: "leave it out",
+        });
       }
       return changed(
         call,

@@ -38,6 +38,15 @@ scenarios("bodies", [
     holds: [`"detail":"${said}"`, '"hint":"GET /openapi.json describes what fits"'],
   })),
   {
+    name: "a pair narrowed to what never crosses",
+    path: "/v1/federation/pairs/x",
+    headers: json,
+    body: JSON.stringify({ threads: ["th_a", "th_consent"] }),
+    status: 400,
+    code: "invalid_request",
+    holds: ["th_consent is reserved"],
+  },
+  {
     name: "a body of no stated type",
     path: "/v1/records",
     method: "POST",
