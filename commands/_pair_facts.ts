@@ -17,11 +17,6 @@ export function printPair(ctx: Context, pair: Pair, did: string): Promise<void> 
   );
 }
 
-/** How a pair stands, in one word: one whose last sync failed is degraded. */
-export function pairState({ state, problem }: Pair): string {
-  return state === "active" && problem !== null ? "degraded" : state;
-}
-
 /** What to do about a pair that is not approved yet. */
 export function approvalNote({ id, peer_did, approval }: Pair): string | null {
   if (approval === "here")
@@ -33,12 +28,12 @@ export function approvalNote({ id, peer_did, approval }: Pair): string | null {
 
 /** A pair in full. */
 export function pairFacts(pair: Pair): string {
-  const { id, peer_did, url, mode, interval_s, threads, last_sync, problem } = pair;
+  const { id, peer_did, url, state, mode, interval_s, threads, last_sync, problem } = pair;
   return renderFacts([
     ["id", id],
     ["peer", peer_did],
     ["url", url ?? "-"],
-    ["state", pairState(pair)],
+    ["state", state],
     ["mode", mode === "polling" ? `polling every ${interval_s} s` : mode],
     ["threads", threads === null ? "all that consent allows" : threads.join(" ") || "none"],
     ["last sync", last_sync ?? "never"],

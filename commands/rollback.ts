@@ -169,8 +169,8 @@ async function ask(ctx: Context, target: Target, standing: Import[], first: Impo
   const local = (await target.records()) - first.records_before - imported;
   const others = undone.length === 1 ? "" : ` and ${counted(undone.length - 1, "later import")}`;
   const since = local === 0 ? "" : `, and ${counted(local, "record")} that came since`;
-  const question = `Undo import ${first.n}${others}: ${counted(imported, "record")} of ${undone.length === 1 ? "it" : "them"}${since} are saved and removed. Go on?`;
-  if (await confirm(question, ctx)) return;
+  const deed = `Undo import ${first.n}${others}: ${counted(imported, "record")} of ${undone.length === 1 ? "it" : "them"}${since} are saved and removed`;
+  if (await confirm(deed, ctx, ". Go on?")) return;
   throw new SplError("usage", "nothing was rolled back", { hint: "answer y, or pass --yes" });
 }
 

@@ -3,6 +3,7 @@ import { SplError } from "../lib/base/errors.ts";
 import { safeText } from "../lib/base/safe_text.ts";
 import { counted } from "../lib/base/text.ts";
 import { refusalText } from "../lib/federation/refusals.ts";
+import { requireThread } from "./_given.ts";
 import { defineSpl, printList, runAlone, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
 
@@ -28,7 +29,13 @@ const command = defineSpl({
       }
     })();
     if (ctx.output === "text") {
-      for await (const outcome of arriving) await ctx.out.write(line(outcome));
+      // Why a single one failed is left to the error.
+      let held = "";
+      for await (const outcome of arriving) {
+        await ctx.out.write(held + line(outcome));
+        held = reason(outcome);
+      }
+      if (outcomes.length > 1) await ctx.out.write(held);
       if (outcomes.length === 0) {
         await ctx.err.line(
           "no active pairs: nothing to pull; spl federation pair URL asks for one, spl federation list shows all",
@@ -48,7 +55,10 @@ function readArguments(
   did: string | undefined,
 ): { thread?: string; from?: string } {
   if (thread === undefined) return {};
-  if (from === "from" && did !== undefined) return { thread, from: did };
+  if (from === "from" && did !== undefined) {
+    requireThread(thread);
+    return { thread, from: did };
+  }
   throw new SplError("usage", "sync takes nothing, or a thread and where it comes from", {
     hint: "write it like spl sync THREAD from DID",
   });
@@ -59,11 +69,15 @@ function line(outcome: SyncOutcome): string {
   const known = deduplicated > 0 ? `, ${deduplicated} known before` : "";
   const cost = `${bytes} bytes in ${counted(rounds, "round")}, ${took_ms} ms`;
   const head = `${failure ? "✗" : "✓"} ${peer_did}: pulled ${counted(pulled, "record")}${known} (${cost})\n`;
-  const rest = [
-    refusalText(refused, refused_ids),
-    failure && [failure.message, failure.hint ?? []].flat().join("; "),
-  ];
-  return head + rest.map((text) => (text === null ? "" : `  ${safeText(text)}\n`)).join("");
+  return head + indented(refusalText(refused, refused_ids));
+}
+
+function reason({ failure }: SyncOutcome): string {
+  return indented(failure && [failure.message, failure.hint ?? []].flat().join("; "));
+}
+
+function indented(text: string | null): string {
+  return text === null ? "" : `  ${safeText(text)}\n`;
 }
 
 function failed(failures: NonNullable<SyncOutcome["failure"]>[], all: number): SplError {

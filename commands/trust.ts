@@ -1,4 +1,5 @@
 import { UNKNOWN_TRUST } from "../lib/folds/trust.ts";
+import { requireDid } from "./_given.ts";
 import { defineSpl, printList, runAlone, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
 
@@ -18,8 +19,9 @@ count, nor what other instances say, unless the actor was taken in from them (sp
     ...targetArgs,
   },
   examples: ["spl trust", "spl trust did:sync:agent:deployer --domain deploy"],
-  run: async (ctx, { actor, domain, url }) =>
-    printList(
+  run: async (ctx, { actor, domain, url }) => {
+    if (actor !== undefined) requireDid(actor);
+    await printList(
       ctx,
       await connect(ctx, { url }).trust({ actor, domain }),
       [
@@ -31,7 +33,8 @@ count, nor what other instances say, unless the actor was taken in from them (sp
         { title: "WEIGHT", value: (row) => row.weight.toFixed(2), align: "right" },
       ],
       `no outcomes yet; without any, trust is ${start}`,
-    ),
+    );
+  },
 });
 
 export default command;

@@ -1,4 +1,6 @@
+import { VERSION_HEADER } from "../lib/api/media.ts";
 import { SplError } from "../lib/base/errors.ts";
+import { VERSION } from "../lib/base/version.ts";
 import type { AppContext } from "./context.ts";
 import { makeMatcher } from "./match.ts";
 import type { Call, Route } from "./route.ts";
@@ -58,6 +60,7 @@ export function makeApp(ctx: AppContext): App {
     }
     for (const [name, value] of answerHeaders) response.headers.set(name, value);
     response = withCors(request, response, ctx.hosts);
+    response.headers.set(VERSION_HEADER, VERSION);
     response.headers.set("cache-control", "no-store");
     response.headers.set("x-content-type-options", "nosniff");
     const took = performance.now() - started;
@@ -80,9 +83,9 @@ function requestUrl(request: Request): URL {
   throw new SplError("invalid_request", "the request has no valid target and Host header");
 }
 
-function checkScope(route: Route, grant: Grant): void {
-  if (route.scope === null || route.scope === "any" || (route.grain && grant.hasGrain(route.grain))) return;
-  grant.require(route.scope);
+function checkScope({ scope, alternative, grain }: Route, grant: Grant): void {
+  if (scope === null || scope === "any" || (grain && grant.hasGrain(grain))) return;
+  if (alternative === undefined || !grant.has(alternative)) grant.require(scope);
 }
 
 function offeredBy({ answers }: Route): string[] {

@@ -3,7 +3,7 @@ import { lastVerified } from "../lib/backup/last_verified.ts";
 import type { Env } from "../lib/backup/places.ts";
 import { VERSION } from "../lib/base/version.ts";
 import { lastReceipt } from "../lib/drill/receipts.ts";
-import { listPairs } from "../lib/instance/federation.ts";
+import { listPairs, shownState } from "../lib/instance/federation.ts";
 import { status } from "../lib/instance/status.ts";
 import type { AppContext } from "./context.ts";
 import { type Family, single } from "./exposition.ts";
@@ -20,9 +20,7 @@ export async function metricFamilies(ctx: AppContext): Promise<Family[]> {
   const { instance_did, records, threads, forks, state, digest } = await status(instance);
   // A stranger that asks to be paired has no labels of its own.
   const pairs = (await listPairs(instance)).filter(({ approval }) => approval !== "here");
-  const conditions = pairs.map(({ state, problem }) =>
-    state === "active" && problem !== null ? "degraded" : state,
-  );
+  const conditions = pairs.map(shownState);
   const synced = pairs.filter(({ last_sync }) => last_sync !== null);
   return [
     {

@@ -29,7 +29,7 @@ function operation(route: Route): Json {
   const problem = { description: "what went wrong", content: { [PROBLEM_TYPE]: { schema: ref("Problem") } } };
   return {
     summary: route.summary,
-    security: route.scope === null ? [] : [{ token: route.scope === "any" ? [] : [route.scope] }],
+    security: security(route),
     parameters: [...pathParameters(route), ...queryParameters(route)],
     ...(route.bodies ? { requestBody: { required: true, content: contentOf(bodyShapes(route)) } } : {}),
     responses: {
@@ -42,6 +42,13 @@ function operation(route: Route): Json {
       default: problem,
     },
   };
+}
+
+/** Any one of these is enough. */
+function security({ scope, alternative }: Route): Json[] {
+  if (scope === null) return [];
+  const asked = { token: scope === "any" ? [] : [scope] };
+  return alternative === undefined ? [asked] : [asked, { token: [alternative] }];
 }
 
 function pathParameters({ path }: Route): Json[] {

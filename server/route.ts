@@ -33,6 +33,8 @@ interface RouteFacts {
   summary: string;
   /** What a token must allow; `any` for whoever is signed in, be it by a bootstrap token; null for the public routes. */
   scope: Scope | "any" | null;
+  /** Another scope that does as well: who manages something may see it. */
+  alternative?: Scope;
   /** A token for single threads may pass as well; the handler must check which thread it is. */
   grain?: "read" | "write";
   /** Media types that the request's body may have, each with its largest size in bytes (null: streamed, any). */

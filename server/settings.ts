@@ -6,6 +6,7 @@ import type { LogFormat } from "../lib/base/log_line.ts";
 import { readToml } from "../lib/base/toml.ts";
 import { readBaseUrl } from "../lib/client/config.ts";
 import { type AddressPolicy, parseNetworks } from "../lib/federation/addresses.ts";
+import { faultText } from "./stages/fault.ts";
 import { isHostName, isLoopbackName } from "./stages/host.ts";
 import { readTls, type Tls } from "./tls.ts";
 
@@ -129,11 +130,11 @@ function resolveTls(
 }
 
 function readFile(path: string): z.output<typeof File> {
-  const result = File.safeParse(readToml(path));
+  const settings = readToml(path);
+  const result = File.safeParse(settings);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const where = issue!.path.length === 0 ? "" : `${issue!.path.join(".")}: `;
-  throw new SplError("usage", `${path}: ${where}${issue!.message}`, { hint: "mend it with an editor" });
+  const fault = faultText(result.error.issues[0]!, settings, "it");
+  throw new SplError("usage", `${path}: ${fault}`, { hint: "mend it with an editor" });
 }
 
 function readHostName(text: string, where: string): string {

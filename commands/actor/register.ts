@@ -1,4 +1,5 @@
 import { defaultActor } from "../_emit.ts";
+import { requireDid, requireLabel } from "../_given.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
 
@@ -12,6 +13,8 @@ const command = defineSpl({
   },
   examples: [`spl actor register did:sync:user:alice --name "Alice"`],
   run: async (ctx, { actor, name, url }) => {
+    requireDid(actor);
+    if (name !== undefined) requireLabel("--name", name);
     const registration = { actor, by: defaultActor(ctx), ...(name === undefined ? {} : { name }) };
     const emitted = await connect(ctx, { url }).registerActor(registration);
     await printResult(ctx, emitted, () => `✓ ${actor} is registered (record ${emitted.id})\n`);

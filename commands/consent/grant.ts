@@ -1,4 +1,6 @@
+import { SplError } from "../../lib/base/errors.ts";
 import { safeText } from "../../lib/base/safe_text.ts";
+import { isDid } from "../../lib/record/shape.ts";
 import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
 import { connect } from "../_target.ts";
 
@@ -17,6 +19,11 @@ const command = defineSpl({
     "spl consent grant --from public --to '*'",
   ],
   run: async (ctx, { from, to, url }) => {
+    if (to !== "*" && !isDid(to)) {
+      throw new SplError("usage", `--to ${JSON.stringify(to)} is no peer`, {
+        hint: "write its DID, as spl federation list shows it, or * for every pair",
+      });
+    }
     const grant = await connect(ctx, { url }).grantConsent({ from, to });
     await printResult(
       ctx,

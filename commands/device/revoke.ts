@@ -18,7 +18,7 @@ const command = defineSpl({
   examples: ["spl device revoke iPhone", "spl device revoke browser-office --yes"],
   run: async (ctx, { name, yes, url }) => {
     const client = connect(ctx, { url });
-    if (ctx.interactive && !yes && !(await confirm(`End the device "${safeText(name)}"?`, ctx))) {
+    if (ctx.interactive && !yes && !(await confirm(`End the device "${safeText(name)}"`, ctx))) {
       throw new SplError("usage", "nothing was revoked", { hint: "answer y, or pass --yes" });
     }
     const device = await client.revokeDevice(name);

@@ -1,5 +1,5 @@
 import { defineSpl, printList, runAlone, targetArgs } from "../_kit.ts";
-import { approvalNote, pairState } from "../_pair_facts.ts";
+import { approvalNote } from "../_pair_facts.ts";
 import { connect } from "../_target.ts";
 
 const command = defineSpl({
@@ -18,7 +18,7 @@ const command = defineSpl({
         { title: "ID", value: (row) => row.id.slice(0, 12) },
         { title: "PEER", value: (row) => row.peer_did, shrink: true },
         { title: "URL", value: (row) => row.url ?? "-", shrink: true },
-        { title: "STATE", value: pairState },
+        { title: "STATE", value: (row) => row.state },
         { title: "LAST_SYNC", value: (row) => row.last_sync ?? "never" },
       ],
       "no pairs yet; spl federation pair URL asks for one",

@@ -13,7 +13,7 @@ const command = defineSpl({
   examples: ["spl federation revoke 3f2a91c0 --yes"],
   run: async (ctx, { pair: name, yes, url }) => {
     const client = connect(ctx, { url });
-    if (ctx.interactive && !yes && !(await confirm(`End the pair "${safeText(name)}"?`, ctx))) {
+    if (ctx.interactive && !yes && !(await confirm(`End the pair "${safeText(name)}"`, ctx))) {
       throw new SplError("usage", "nothing was revoked", { hint: "answer y, or pass --yes" });
     }
     await printPair(ctx, await client.changePair(name, { state: "revoked" }), "is revoked");

@@ -1,5 +1,6 @@
 import { SplError } from "../../lib/base/errors.ts";
-import { isThread } from "../../lib/record/shape.ts";
+import { isReserved } from "../../lib/folds/reserved.ts";
+import { requireThread } from "../_given.ts";
 import { defineSpl, runAlone, targetArgs } from "../_kit.ts";
 import { pairArg, printPair } from "../_pair_facts.ts";
 import { connect } from "../_target.ts";
@@ -26,10 +27,11 @@ const command = defineSpl({
         hint: "name threads, or pass --all",
       });
     }
-    const wrong = threads?.find((each) => !isThread(each));
-    if (wrong !== undefined) {
-      throw new SplError("usage", `${JSON.stringify(wrong)} is no thread id`, {
-        hint: "spl thread list shows them",
+    threads?.forEach(requireThread);
+    const reserved = threads?.find(isReserved);
+    if (reserved !== undefined) {
+      throw new SplError("usage", `${reserved} is reserved: it never crosses to a pair`, {
+        hint: "leave it out",
       });
     }
     await printPair(ctx, await connect(ctx, { url }).changePair(pair, { threads }), "is changed");

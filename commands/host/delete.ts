@@ -17,8 +17,8 @@ const command = defineSpl({
   run: async (ctx, { label, yes }) => {
     const client = new HostClient(ctx.env);
     const { url } = await client.instance(label);
-    const question = `Remove ${safeText(url)} and everything in it? This cannot be undone.`;
-    if (!yes && !(await confirm(question, ctx))) {
+    const deed = `Remove ${safeText(url)} and everything in it`;
+    if (!yes && !(await confirm(deed, ctx, "? This cannot be undone."))) {
       throw new SplError("usage", "nothing was removed", { hint: "answer y, or pass --yes" });
     }
     const removed = await client.remove(label);

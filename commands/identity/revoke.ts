@@ -19,7 +19,7 @@ const command = defineSpl({
   run: async (ctx, { yes, url }) => {
     const client = connect(ctx, { url });
     const { did } = await client.identity();
-    if (!yes && !(await confirm(`End ${safeText(did)} for ever? This cannot be undone.`, ctx))) {
+    if (!yes && !(await confirm(`End ${safeText(did)} for ever`, ctx, "? This cannot be undone."))) {
       throw new SplError("usage", "nothing was revoked", { hint: "answer y, or pass --yes" });
     }
     const revoked = await client.revokeIdentity(did);

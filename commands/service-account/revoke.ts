@@ -21,11 +21,11 @@ const command = defineSpl({
   run: async (ctx, { name, scopes: text, yes, url }) => {
     const scopes = listOf("--scopes", text) ?? null;
     const client = connect(ctx, { url });
-    const question =
+    const deed =
       scopes === null
-        ? `Close the account "${safeText(name)}" with all its tokens?`
-        : `Take ${safeText(scopes.join(" "))} from the account "${safeText(name)}"?`;
-    if (ctx.interactive && !yes && !(await confirm(question, ctx))) {
+        ? `Close the account "${safeText(name)}" with all its tokens`
+        : `Take ${safeText(scopes.join(" "))} from the account "${safeText(name)}"`;
+    if (ctx.interactive && !yes && !(await confirm(deed, ctx))) {
       throw new SplError("usage", "nothing was revoked", { hint: "answer y, or pass --yes" });
     }
     const account = await client.revokeServiceAccount(name, scopes);

@@ -14,6 +14,9 @@ export const BUNDLE_TYPE = "application/octet-stream";
 /** RFC 9457. */
 export const PROBLEM_TYPE = "application/problem+json";
 
+/** The release of the instance that answers, in every answer: no other program's JSON passes for an instance's. */
+export const VERSION_HEADER = "spl-version";
+
 /** The manifest of the bundle in the body: base64url of its canonical JSON. */
 export const MANIFEST_HEADER = "spl-manifest";
 

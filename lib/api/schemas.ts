@@ -9,9 +9,9 @@ import { ACTS, DATA_TYPES } from "../record/types.ts";
  */
 
 const count = z.int().min(0);
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const hash = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lowercase hex digits");
 const did = z.string().max(256).describe("a DID (W3C syntax)");
-const thread = z.string().regex(/^th_[A-Za-z0-9_-]{1,128}$/);
+const thread = z.string().regex(/^th_[A-Za-z0-9_-]{1,128}$/, "must be a thread id, th_…");
 
 export const Problem = z
   .looseObject({
@@ -193,7 +193,7 @@ export const Statement = z
       .describe("where the instance lives; null where others cannot reach it"),
     steward_id: z
       .string()
-      .regex(/^[0-9a-f]{32}$/)
+      .regex(/^[0-9a-f]{32}$/, "must be 32 lowercase hex digits")
       .describe("random per home"),
     epoch: count.describe("Unix milliseconds, or higher; the higher one is the living steward"),
     issued_at: z.iso.datetime(),
@@ -254,7 +254,9 @@ export const Pair = z
     id: z.string().describe("the record that opened it; of a request, 12 hex"),
     peer_did: did,
     url: z.string().nullable(),
-    state: z.enum(["establishing", "active", "paused", "revoked"]),
+    state: z
+      .enum(["establishing", "active", "degraded", "paused", "revoked"])
+      .describe("degraded: active, and the last attempt failed"),
     approval: z
       .enum(["here", "there"])
       .nullable()
@@ -266,10 +268,7 @@ export const Pair = z
       .array(thread)
       .nullable()
       .describe("only these threads are shared; null for all that consent allows"),
-    problem: z
-      .string()
-      .nullable()
-      .describe("why the last attempt failed; the pair is degraded until one succeeds"),
+    problem: z.string().nullable().describe("why the last attempt failed; null once one succeeds"),
   })
   .meta({ id: "Pair" });
 
@@ -460,7 +459,7 @@ export const Redeem = z
     code: z.string().max(64),
     nonce: z
       .string()
-      .regex(/^[A-Za-z0-9_-]{43}$/)
+      .regex(/^[A-Za-z0-9_-]{43}$/, "must be 32 bytes in base64url")
       .describe("32 random bytes of the device, base64url"),
   })
   .meta({ id: "Redeem" });

@@ -8,6 +8,11 @@ export function counted(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
 
+/** Whether a text has `min` to `max` UTF-16 code units and no control characters. */
+export function isPlainText(text: string, min: number, max: number): boolean {
+  return text.length >= min && text.length <= max && !/[\u0000-\u001f\u007f-\u009f]/.test(text);
+}
+
 /** As a shell takes it for one word. */
 export function shellWord(text: string): string {
   return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,4 +1,5 @@
 import { SplError } from "../base/errors.ts";
+import { isPlainText } from "../base/text.ts";
 import type { Json, JsonObject } from "../record/types.ts";
 
 /** Readers of single fields out of parsed JSON. Each throws SplError invalid_json that says what is wrong. */
@@ -24,14 +25,15 @@ export function count(object: JsonObject, name: string, max: number = Number.MAX
 /** A text of `min` to `max` UTF-16 code units without control characters. */
 export function text(object: JsonObject, name: string, min: number, max: number): string {
   const value = object[name];
-  if (typeof value === "string" && isText(value, min, max)) return value;
+  if (typeof value === "string" && isPlainText(value, min, max)) return value;
   throw unfit(`${name} is not a text of ${min} to ${max} characters without control characters`);
 }
 
 /** Texts of 1 to `max` code units, ascending by UTF-8 bytes and unique. */
 export function texts(object: JsonObject, name: string, max: number): string[] {
   const value = object[name];
-  const fit = Array.isArray(value) && value.every((item) => typeof item === "string" && isText(item, 1, max));
+  const fit =
+    Array.isArray(value) && value.every((item) => typeof item === "string" && isPlainText(item, 1, max));
   if (fit && isAscending(value as string[])) return value as string[];
   throw unfit(`${name} is not an ascending list of unique texts`);
 }
@@ -53,10 +55,6 @@ export function oneOf<const T extends string>(object: JsonObject, name: string, 
 /** Whether texts ascend strictly by their bytes in UTF-8. */
 export function isAscending(items: string[]): boolean {
   return items.every((item, i) => i === 0 || Buffer.from(items[i - 1]!).compare(Buffer.from(item)) < 0);
-}
-
-function isText(value: string, min: number, max: number): boolean {
-  return value.length >= min && value.length <= max && !/[\u0000-\u001f\u007f-\u009f]/.test(value);
 }
 
 function unfit(what: string): SplError {

@@ -1,4 +1,4 @@
-import { JSON_TYPE, PROBLEM_TYPE, STATEMENT_HEADER } from "../api/media.ts";
+import { JSON_TYPE, PROBLEM_TYPE, STATEMENT_HEADER, VERSION_HEADER } from "../api/media.ts";
 import { fromProblem } from "../api/problem.ts";
 import { fromBase64UrlText } from "../base/bytes.ts";
 import { SplError, systemCode } from "../base/errors.ts";
@@ -41,7 +41,7 @@ export class HttpClient {
   }
 
   /**
-   * Sends a request and returns an answer of status 2xx and of the media type that was asked for.
+   * Sends a request and returns an instance's answer of status 2xx and of the media type that was asked for.
    * @throws SplError unreachable, or what the instance's problem document says
    */
   async request(path: string, options: RequestOptions = {}): Promise<Response> {
@@ -77,8 +77,9 @@ export class HttpClient {
       throw options.signal?.aborted ? error : unreachable(target, error);
     }
     if (upload?.failure !== undefined) throw upload.failure;
-    // A page of a login or a proxy must not pass for data.
-    if (response.ok && mediaType(response) === accept) return response;
+    // What a login, a proxy or another program says must not pass for data. Our own socket is nobody else's.
+    const instance = target.socket !== null || response.headers.has(VERSION_HEADER);
+    if (response.ok && instance && mediaType(response) === accept) return response;
     throw await refusal(response, target);
   }
 }

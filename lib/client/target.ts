@@ -41,6 +41,19 @@ export function resolveTarget(flags: { url?: string | undefined }, env: Env): Ta
   return { ...address, token };
 }
 
+/**
+ * Several instances at once. `SPL_TOKEN` can be meant for one of them only: it goes to the one that `SPL_SERVE_URL`
+ * names, and to none where it names none of them.
+ * @throws SplError as `resolveTarget`
+ */
+export function resolveTargets(urls: readonly string[], env: Env): Target[] {
+  const bases = urls.map((url) => readBaseUrl(url, "the URL"));
+  const { SPL_TOKEN, ...others } = env;
+  const several = SPL_TOKEN && new Set(bases).size > 1;
+  const meant = several && env.SPL_SERVE_URL ? readBaseUrl(env.SPL_SERVE_URL, "SPL_SERVE_URL") : null;
+  return bases.map((url) => resolveTarget({ url }, several && url !== meant ? others : env));
+}
+
 /** The address alone, without a token. @throws SplError usage */
 export function resolveAddress(flags: { url?: string | undefined }, env: Env): Address {
   const paths = homePaths(defaultHome(env));

@@ -15,6 +15,12 @@ export const RESERVED_THREADS = {
   devices: "th_devices",
 } as const;
 
+const RESERVED: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
+
+export function isReserved(thread: string): boolean {
+  return RESERVED.has(thread);
+}
+
 /**
  * The folds over the reserved threads of the instance `did`. Only records that this DID signed count. Feed records in canonical order.
  */

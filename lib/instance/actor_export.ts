@@ -5,7 +5,7 @@ import { nextTurn } from "../base/turn.ts";
 import { type ActorFileFacts, actorHeader, MAX_ORIGINS } from "../bundle/actor_file.ts";
 import type { SignerLine } from "../bundle/types.ts";
 import { foldInput } from "../folds/input.ts";
-import { RESERVED_THREADS } from "../folds/reserved.ts";
+import { isReserved } from "../folds/reserved.ts";
 import { readOutcome, TrustFold } from "../folds/trust.ts";
 import { canonicalText } from "../record/canonical.ts";
 import { envelopeLine } from "../record/envelope.ts";
@@ -15,8 +15,6 @@ import { unknownActor } from "./actors.ts";
 import type { Instance } from "./instance.ts";
 import { foldReserved } from "./reserved.ts";
 import { Spool } from "./spool.ts";
-
-const RESERVED: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
 
 /**
  * An actor as one file (`lib/bundle/actor_file.ts`), in whole lines: its records, whoever signed them, and the outcomes
@@ -54,7 +52,7 @@ async function gather(
   const names = actors.result();
   const trust = new TrustFold(signer.did, origins, instance.ports.clock());
   const wanted = (entry: Entry): boolean => {
-    if (RESERVED.has(entry.thread)) return false;
+    if (isReserved(entry.thread)) return false;
     if (entry.actor === actor) return memories || !isMemory(entry);
     return readOutcome(entry)?.subject === actor && trust.counts(actor, entry.signer);
   };

@@ -11,7 +11,7 @@ import {
   readActorFile,
 } from "../bundle/actor_file.ts";
 import type { SignerLine } from "../bundle/types.ts";
-import { RESERVED_THREADS } from "../folds/reserved.ts";
+import { isReserved, RESERVED_THREADS } from "../folds/reserved.ts";
 import { readOutcome } from "../folds/trust.ts";
 import { certifies } from "../identity/did.ts";
 import type { JsonObject } from "../record/types.ts";
@@ -22,8 +22,6 @@ import type { Instance } from "./instance.ts";
 import { foldReserved } from "./reserved.ts";
 import { Spool } from "./spool.ts";
 import { requireActive } from "./steward.ts";
-
-const RESERVED: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
 
 export interface ActorImportOptions {
   dryRun: boolean;
@@ -99,7 +97,7 @@ async function receive(
     } else {
       const { actor } = header!;
       for (const entry of event.entries) {
-        if (RESERVED.has(entry.thread))
+        if (isReserved(entry.thread))
           throw malformedActor(`record ${entry.id} is on the reserved thread ${entry.thread}`);
         if (entry.actor !== actor && readOutcome(entry)?.subject !== actor)
           throw malformedActor(`record ${entry.id} is neither by ${actor} nor an outcome of its work`);

@@ -23,6 +23,11 @@ export type PairChange = {
   [Name in "state" | "mode" | "interval_s" | "threads"]?: Pair[Name] | undefined;
 };
 
+/** How a pair stands, as it is shown: an active one whose last attempt failed is degraded. */
+export function shownState({ state, problem }: PairView): PairView["state"] | "degraded" {
+  return state === "active" && problem !== null ? "degraded" : state;
+}
+
 /** Pairs in the order in which they were opened, then those who ask to be one. */
 export function listPairs(instance: Instance): Promise<PairView[]> {
   return instance.store.read((reader) => pairViews(instance, reader));

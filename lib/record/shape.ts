@@ -3,10 +3,12 @@ import {
   MAX_BODY_BYTES,
   MAX_BODY_DEPTH,
   MAX_DID_BYTES,
+  MAX_LABEL,
   MAX_PARENTS,
   MAX_RECORD_BYTES,
   MAX_THREAD_NAME,
 } from "../base/limits.ts";
+import { isPlainText } from "../base/text.ts";
 import { canonicalBytes } from "./canonical.ts";
 import { parseCanonicalJson } from "./json.ts";
 import {
@@ -53,6 +55,11 @@ export function isThread(value: unknown): value is string {
 /** A DID by the W3C syntax: ASCII, no path, query or fragment, at most 256 bytes. */
 export function isDid(value: unknown): value is string {
   return typeof value === "string" && value.length <= MAX_DID_BYTES && DID.test(value);
+}
+
+/** A name to show: 1 to 256 UTF-16 code units, none of them a control character. */
+export function isLabel(value: unknown): value is string {
+  return typeof value === "string" && isPlainText(value, 1, MAX_LABEL);
 }
 
 /**

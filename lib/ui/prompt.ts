@@ -11,15 +11,18 @@ export interface Asking {
 
 /**
  * Asks for a yes or no on the terminal; anything but `y` or `yes` is a no.
+ * @param deed what a yes does, such as `End this`
+ * @param end what makes it a question
  * @throws SplError usage where nobody can be asked
  */
-export async function confirm(question: string, { interactive }: Asking): Promise<boolean> {
+export async function confirm(deed: string, { interactive }: Asking, end = "?"): Promise<boolean> {
   if (!interactive) {
-    throw new SplError("usage", `${question} needs an answer, and there is no terminal`, {
-      hint: "pass --yes",
+    const lower = deed[0]!.toLowerCase() + deed.slice(1);
+    throw new SplError("usage", `there is no terminal to ask whether to ${lower}`, {
+      hint: "pass --yes to do it",
     });
   }
-  return /^y(es)?$/i.test((await ask(`${question} [y/N] `, false)).trim());
+  return /^y(es)?$/i.test((await ask(`${deed}${end} [y/N] `, false)).trim());
 }
 
 /**

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { concatBytes } from "../../lib/base/bytes.ts";
 import { SplError } from "../../lib/base/errors.ts";
 import { parseJson } from "../../lib/record/json.ts";
-import { bodyType, parseWith } from "../stages/body.ts";
+import { bodyType, parseWith, wrongType } from "../stages/body.ts";
 
 /** Nothing that is sent to the service itself is longer. */
 const MAX_BODY = 16 * 1024;
@@ -28,11 +28,6 @@ export async function readSmall(request: Request, most = MAX_BODY): Promise<Uint
  */
 export async function readSmallJson<T extends z.ZodType>(request: Request, schema: T): Promise<z.output<T>> {
   const type = bodyType(request);
-  if (type !== "application/json") {
-    throw new SplError(
-      "unsupported_media_type",
-      `the body must be application/json, not ${type || "of no stated type"}`,
-    );
-  }
-  return parseWith(schema, parseJson(await readSmall(request)));
+  if (type !== "application/json") throw wrongType(["application/json"], type);
+  return parseWith(schema, parseJson(await readSmall(request)), "the page at / sends what fits");
 }

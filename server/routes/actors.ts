@@ -5,7 +5,7 @@ import { SplError } from "../../lib/base/errors.ts";
 import { RESERVED_THREADS } from "../../lib/folds/reserved.ts";
 import { exportActor } from "../../lib/instance/actor_export.ts";
 import { listActors, registerActor, showActor } from "../../lib/instance/actors.ts";
-import { isDid } from "../../lib/record/shape.ts";
+import { isDid, isLabel } from "../../lib/record/shape.ts";
 import { json, listing, ndjsonBegun } from "../answer.ts";
 import { type Route, route } from "../route.ts";
 import { bodyChunks, readJson } from "../stages/body.ts";
@@ -33,6 +33,11 @@ export const actorRoutes: Route[] = [
     async handle(call) {
       const { actor, name, by = actor } = await readJson(call, NewActor);
       for (const [field, did] of Object.entries({ actor, by })) requireDid(field, did);
+      if (name !== undefined && !isLabel(name)) {
+        throw new SplError("invalid_request", "name must be without control characters", {
+          hint: "other instances would refuse to take the actor in",
+        });
+      }
       call.grant.requireWrite(RESERVED_THREADS.actors, by);
       const emitted = await registerActor(call.ctx.instance, {
         actor,
@@ -112,5 +117,8 @@ export const actorRoutes: Route[] = [
 ];
 
 function requireDid(field: string, value: string): void {
-  if (!isDid(value)) throw new SplError("invalid_request", `${field} must be a DID of at most 256 bytes`);
+  if (isDid(value)) return;
+  throw new SplError("invalid_request", `${field} must be a DID of at most 256 bytes`, {
+    hint: "write it like did:sync:user:alice",
+  });
 }

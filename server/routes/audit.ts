@@ -15,7 +15,7 @@ export const auditRoutes: Route[] = [
     query: z.strictObject({
       after: z
         .string()
-        .regex(/^\d{1,15}$/)
+        .regex(/^\d{1,15}$/, "must be a whole number")
         .optional()
         .describe("the n behind which to begin"),
       since: z.iso.datetime({ offset: true }).optional().describe("leave out what is older"),

@@ -16,6 +16,7 @@ export const consentRoutes: Route[] = [
     path: "/v1/consent",
     summary: "Which namespaces are shared with which pairs, beside the default one",
     scope: "records:read",
+    alternative: "federation:manage",
     answers: { 200: { [JSON_TYPE]: z.array(Consent) } },
     handle: async ({ ctx }) => json(await listGrants(ctx.instance)),
   }),

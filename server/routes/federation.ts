@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { JSON_TYPE } from "../../lib/api/media.ts";
 import { Pair, PairChange, PairingAnswer, RequestPair } from "../../lib/api/schemas.ts";
+import { SplError } from "../../lib/base/errors.ts";
 import { readBaseUrl } from "../../lib/client/config.ts";
 import {
   approvePair,
@@ -12,7 +13,8 @@ import {
   rejectPair,
   requestPair,
 } from "../../lib/federation/pairing.ts";
-import { changePair, listPairs, type PairView, showPair } from "../../lib/instance/federation.ts";
+import { isReserved } from "../../lib/folds/reserved.ts";
+import { changePair, listPairs, type PairView, shownState, showPair } from "../../lib/instance/federation.ts";
 import { json } from "../answer.ts";
 import { type Call, type Route, route } from "../route.ts";
 import { readJson } from "../stages/body.ts";
@@ -32,8 +34,9 @@ export const federationRoutes: Route[] = [
     path: "/v1/federation/pairs",
     summary: "Instances that this one is paired with, or that ask to be",
     scope: "records:read",
+    alternative: "federation:manage",
     answers: { 200: { [JSON_TYPE]: z.array(Pair) } },
-    handle: async ({ ctx }) => json(await listPairs(ctx.instance)),
+    handle: async ({ ctx }) => json((await listPairs(ctx.instance)).map(shown)),
   }),
   route({
     method: "POST",
@@ -54,8 +57,9 @@ export const federationRoutes: Route[] = [
     path: ONE,
     summary: "One pair, by its ID, the beginning of it, or the peer's DID",
     scope: "records:read",
+    alternative: "federation:manage",
     answers,
-    handle: async ({ ctx, params }) => json(await showPair(ctx.instance, params.pair!)),
+    handle: async ({ ctx, params }) => json(shown(await showPair(ctx.instance, params.pair!))),
   }),
   route({
     method: "POST",
@@ -66,6 +70,12 @@ export const federationRoutes: Route[] = [
     answers,
     async handle(call) {
       const change = await readJson(call, PairChange);
+      const reserved = change.threads?.find(isReserved);
+      if (reserved !== undefined) {
+        throw new SplError("invalid_request", `threads: ${reserved} is reserved and never crosses`, {
+          hint: "leave it out",
+        });
+      }
       return changed(
         call,
         await changePair(call.ctx.instance, call.params.pair!, change, call.grant.account),
@@ -129,5 +139,9 @@ function operation(verb: string, summary: string, run: (call: Call) => Promise<P
 
 function changed({ ctx }: Call, pair: PairView, status = 200): Response {
   ctx.changes.announce();
-  return json(pair, status);
+  return json(shown(pair), status);
+}
+
+function shown(pair: PairView) {
+  return { ...pair, state: shownState(pair) };
 }

@@ -3,6 +3,7 @@ import { concatBytes } from "../../lib/base/bytes.ts";
 import { SplError } from "../../lib/base/errors.ts";
 import { parseJson } from "../../lib/record/json.ts";
 import type { Call, Route } from "../route.ts";
+import { faultText } from "./fault.ts";
 
 /** The media type of the request's body, without parameters, lowercase; empty without a body. */
 export function bodyType(request: Request): string {
@@ -18,14 +19,18 @@ export function checkBody(request: Request, { bodies }: Route): void {
   const type = bodyType(request);
   const body = bodies[type];
   if (!body) {
-    const wanted = Object.keys(bodies).join(" or ");
-    throw new SplError(
-      "unsupported_media_type",
-      `the body must be ${wanted}, not ${type || "of no stated type"}`,
-    );
+    throw wrongType(Object.keys(bodies), type);
   }
   const length = Number(request.headers.get("content-length") ?? 0);
   if (body.limit !== null && length > body.limit) throw tooLarge(body.limit);
+}
+
+/** @param given empty where none was stated */
+export function wrongType(wanted: string[], given: string): SplError {
+  const types = wanted.join(" or ");
+  const message =
+    given === "" ? "the request does not state the type of its body" : `the body must not be ${given}`;
+  return new SplError("unsupported_media_type", message, { hint: `send it with Content-Type: ${types}` });
 }
 
 /**
@@ -71,13 +76,18 @@ export async function readJson<T extends z.ZodType>(call: Call, schema: T): Prom
   return parseWith(schema, parseJson(await readBody(call)));
 }
 
-/** @throws SplError invalid_request naming the first member that is wrong */
-export function parseWith<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+/**
+ * @param hint where to see what fits
+ * @throws SplError invalid_request naming the first member that is wrong
+ */
+export function parseWith<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  hint = "GET /openapi.json describes what fits",
+): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const where = issue!.path.join(".");
-  throw new SplError("invalid_request", where ? `${where}: ${issue!.message}` : issue!.message);
+  throw new SplError("invalid_request", faultText(result.error.issues[0]!, value, "the body"), { hint });
 }
 
 function tooLarge(limit: number): SplError {

@@ -76,7 +76,7 @@ export const OWNER = new Grant(HOME_OWNER.account, HOME_OWNER.scopes);
 
 function lacking(scope: Scope): SplError {
   return new SplError("forbidden", `this token does not have the scope ${scope}`, {
-    hint: `use a token with the scope ${scope} or admin`,
+    hint: `use a token with the scope ${scope === "admin" ? scope : `${scope} or admin`}`,
     detail: { scope },
   });
 }

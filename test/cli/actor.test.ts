@@ -72,6 +72,42 @@ describe("an actor", () => {
   });
 });
 
+test("wrong arguments are refused before anything is asked, with what to type", async () => {
+  const { digest } = await source.json("status");
+  const asDid = "write a DID, like did:sync:user:alice";
+  const asName = "1 to 256 characters, none of them a control character";
+  for (const [args, line] of [
+    [["actor", "register", "foo"], `"foo" is no DID; ${asDid}`],
+    [["trust", "foo"], `"foo" is no DID; ${asDid}`],
+    [
+      ["actor", "register", AGENT, "--name", "ev\x1b[31mil\nx"],
+      `--name "ev\\u001b[31mil\\nx" is no name; ${asName}`,
+    ],
+    [
+      ["actor", "register", AGENT, "--name", "n".repeat(257)],
+      `--name is longer than a name may be; ${asName}`,
+    ],
+  ] as const) {
+    expect(await source.spl(args)).toEqual({ stdout: "", stderr: `${line}\n`, status: 2 });
+  }
+  expect((await source.json("status")).digest).toBe(digest);
+});
+
+test("a name that no file may hold is none, whoever wrote it", async () => {
+  await using from = await Box.serving();
+  await using to = await Box.serving();
+  await from.emit([
+    { thread: "th_work", act: "DO", actor: AGENT, body: {} },
+    { thread: "th_actor_registry", act: "LEARN", body: { topic: "actor", actor: AGENT, name: "ev\x1bil" } },
+  ]);
+  expect(await from.json<ActorDetail>("actor", "show", AGENT)).toMatchObject({
+    registered: true,
+    name: null,
+  });
+  const file = await from.ok("actor", "export", AGENT);
+  expect((await to.spl(["actor", "import", "-"], file)).status).toBe(0);
+});
+
 describe("moving it", () => {
   test("a rehearsal, then the move; ids and signatures stay", async () => {
     const file = source.file("agent.ndjson");

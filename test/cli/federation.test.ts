@@ -141,6 +141,10 @@ test("a pair is paused, resumed, set and revoked, each by one record that travel
     [["set-poll-interval", id, "1s"], "is no interval"],
     [["thread-allow", id], "which threads is missing"],
     [["thread-allow", id, "notes"], "is no thread id"],
+    [
+      ["thread-allow", id, "th_notes", "th_federation_pairs"],
+      "th_federation_pairs is reserved: it never crosses",
+    ],
     [["show", "ffffffff"], "there is no pair ffffffff"],
     [["approve", id], `the pair with ${peer_did} is active`],
     [["reject", id], "does not wait to be approved here"],
@@ -153,7 +157,8 @@ test("a pair is paused, resumed, set and revoked, each by one record that travel
   expect(await a.ok("federation", "revoke", id, "--yes")).toContain("is revoked");
   expect(await pairs(a)).toEqual([]);
   const refused = await b.spl("sync");
-  for (const said of [refused.stderr, refused.stdout]) {
+  const { problem } = (await pairs(b))[0]!;
+  for (const said of [refused.stderr, problem]) {
     expect(said).toContain("it is not paired with this instance; spl federation pair URL asks it anew");
   }
   // A revoked pair can be asked for anew.
@@ -187,9 +192,15 @@ test("a namespace crosses under a grant only, until it is taken back", async () 
   expect((await json<Consent[]>(a, "consent", "list")).map(({ from }) => from)).toEqual(["empty"]);
   for (const args of [
     ["grant", "--from", "work", "--to", "everybody"],
-    ["revoke", grant.id],
-  ])
-    expect((await a.spl("consent", ...args)).status).toBe(1);
+    ["grant", "--from", "work", "--to", "foo"],
+  ]) {
+    const { status, stderr } = await a.spl("consent", ...args);
+    expect([status, stderr]).toEqual([
+      2,
+      `--to "${args[4]}" is no peer; write its DID, as spl federation list shows it, or * for every pair\n`,
+    ]);
+  }
+  expect((await a.spl("consent", "revoke", grant.id)).status).toBe(1);
 });
 
 test("a private address is refused with the setting that would allow it, and oneself by name", async () => {
@@ -287,7 +298,7 @@ test.each([
     await b.serve(config, { port });
     const lost = await b.spl("sync");
     expect(lost.status).toBe(3);
-    expect((await pairs(b))[0]).toMatchObject({ url: a.url, state: "active" });
+    expect((await pairs(b))[0]).toMatchObject({ url: a.url, state: "degraded" });
     await moved.serve(config, again);
     await moved.ok("sync");
   }
@@ -305,7 +316,12 @@ test("a peer that is nowhere to be found is named with what to type, and its new
   expect([refresh.status, refresh.stdout]).toEqual([3, ""]);
   expect(refresh.stderr).toContain("connection refused; spl federation pair URL tells where it lives");
   await a.spl("sync");
-  expect((await pairs(a))[0]!.problem).toContain(`connection refused; spl federation refresh ${did}`);
+  const [pair] = (await pairs(a)) as [Pair];
+  expect(pair.problem).toContain(`connection refused; spl federation refresh ${did}`);
+  // What a script reads is what a person sees.
+  expect(pair.state).toBe("degraded");
+  expect(await json<Pair>(a, "federation", "show", did)).toEqual(pair);
+  expect(await a.ok("federation", "list")).toContain(" degraded ");
   const { stdout: doctor } = await a.spl("doctor");
   expect(doctor).toMatch(
     new RegExp(`1 of 1 pair degraded, first ${did}, (?:never synced|last synced \\S+Z): cannot reach`),
@@ -313,7 +329,7 @@ test("a peer that is nowhere to be found is named with what to type, and its new
   expect(doctor).toMatch(new RegExp(`^PASS {2}clock {8}within \\d+ s of ${b.url}$`, "m"));
   await b.serve();
   await a.ok("federation", "pair", b.url);
-  expect(await pairs(a)).toMatchObject([{ peer_did: did, url: b.url, state: "active" }]);
+  expect(await pairs(a)).toMatchObject([{ peer_did: did, url: b.url }]);
   await a.ok("sync");
-  expect((await pairs(a))[0]!.problem).toBeNull();
+  expect(await pairs(a)).toMatchObject([{ state: "active", problem: null }]);
 });

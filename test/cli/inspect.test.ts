@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { counted } from "../../lib/base/text.ts";
 import { VERSION } from "../../lib/base/version.ts";
 import { Box } from "../kit/box.ts";
 import { outside } from "../kit/outside.ts";
@@ -385,7 +386,7 @@ describe("diff", () => {
     await twin.ok("export", "--out", box.file("twin.tar.zst"));
     const row = `th_a 3 did:sync:user:bob ${there.id}`;
     const message = (a: number, b: number) =>
-      `the two differ: ${a} records only in the first, ${b} only in the second, 0 signed otherwise\n`;
+      `the two differ: ${counted(a, "record")} only in the first, ${b} only in the second, 0 signed otherwise\n`;
     expect(await box.spl(["diff", "a.tar.zst", "twin.tar.zst"])).toEqual({
       stdout: `+ ${row}\n`,
       stderr: message(0, 1),

@@ -271,7 +271,7 @@ describe("refused", () => {
       box,
       ["rollback"],
       2,
-      "Undo import 1: 4 records of it are saved and removed. Go on? needs an answer, and there is no terminal; pass --yes\n",
+      "there is no terminal to ask whether to undo import 1: 4 records of it are saved and removed; pass --yes to do it\n",
     );
     await expectRefused(
       box,

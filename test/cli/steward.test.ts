@@ -147,8 +147,10 @@ test("an identity that is revoked ends in all its homes and cannot be taken back
 
   const asked = await laptop.spl("identity", "revoke");
   expect([asked.status, asked.stdout]).toEqual([2, ""]);
-  expect(asked.stderr).toEndWith("needs an answer, and there is no terminal; pass --yes\n");
   const { instance_did: did } = await laptop.status();
+  expect(asked.stderr).toBe(
+    `there is no terminal to ask whether to end ${did} for ever; pass --yes to do it\n`,
+  );
   // From the home that lost it: its key may have been stolen.
   expect(await laptop.ok("identity", "revoke", "--yes")).toBe(
     `✓ ${did} is revoked\n  directory:  has it\n  peers:      0 of 0 pairs told\n`,

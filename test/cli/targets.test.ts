@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { VERSION_HEADER } from "../../lib/api/media.ts";
 import { Box } from "../kit/box.ts";
 import { asNobody, canBeNobody } from "../kit/nobody.ts";
 import { outside } from "../kit/outside.ts";
@@ -20,7 +21,12 @@ interface Status {
 const ANSWERS: Record<string, (origin: string) => Response> = {
   redirect: (origin) => new Response(null, { status: 302, headers: { location: `${origin}/stolen` } }),
   login: () => new Response("<h1>Log in</h1>", { headers: { "content-type": "text/html" } }),
-  cut: () => new Response('{"status":"o', { headers: { "content-type": "application/json" } }),
+  empty: () => Response.json({}),
+  list: () => Response.json([]),
+  cut: () =>
+    new Response('{"status":"o', {
+      headers: { "content-type": "application/json", [VERSION_HEADER]: "0.33.0" },
+    }),
   broken: () => new Response("\x1b[2J", { status: 500 }),
   rude: () =>
     new Response(JSON.stringify({ code: "made_up", detail: "gone \x1b[2J\nsecond line", hint: "h\x9bm" }), {
@@ -43,6 +49,7 @@ beforeAll(async () => {
   far = await other.json<Status>("status");
   await box.ok("intend", "x", "--thread", "th_a");
   await box.ok("export", "--out", "a.tar");
+  writeFileSync(box.file("a.ndjson"), '{"thread":"th_a","act":"KNOW","body":{}}\n');
   stranger = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -219,7 +226,7 @@ describe("the token", () => {
     expect((await run(["thread", "list"], env)).status).toBe(0);
     expect((await run(["export", "--no-identity", "--out", "far.tar"], env)).status).toBe(0);
     const lacking = (scope: string) =>
-      `this token does not have the scope ${scope}; use a token with the scope ${scope} or admin`;
+      `this token does not have the scope ${scope}; use a token with the scope ${scope === "admin" ? scope : `${scope} or admin`}`;
     expect(await run(["intend", "x"], env)).toEqual(refused(lacking("records:write"), 4));
     expect(await run(["export", "--out", "key.tar"], env)).toEqual(
       refused(`exporting from ${far.url} (SPL_SERVE_URL)\n${lacking("admin")}`, 4),
@@ -230,6 +237,39 @@ describe("the token", () => {
     );
     const admin = { ...env, SPL_TOKEN: await mint(["admin"]) };
     expect((await run(["export", "--out", "key.tar"], admin)).status).toBe(0);
+  });
+
+  test("of SPL_TOKEN goes to one of two instances at most: the one that SPL_SERVE_URL names", async () => {
+    const SPL_TOKEN = await mint(["admin"]);
+    const snoop = `${stranger.url.origin}/snoop`;
+    const asks = (url: string) =>
+      refused(
+        `${url}: this instance asks for a token; spl token save TOKEN --url ${url} keeps one for it; of two instances SPL_TOKEN goes to the one that SPL_SERVE_URL names`,
+        4,
+      );
+    for (const sides of [
+      [far.url, snoop],
+      [snoop, far.url],
+    ]) {
+      seen.length = 0;
+      expect(await run(["diff", ...sides], { SPL_TOKEN })).toMatchObject({ stdout: "" });
+      expect((await run(["diff", ...sides], { SPL_TOKEN, SPL_SERVE_URL: `${far.url}/` })).status).toBe(3);
+      expect(new Set(seen.map(({ authorization }) => authorization))).toEqual(new Set([null]));
+      seen.length = 0;
+      await run(["diff", ...sides], { SPL_TOKEN, SPL_SERVE_URL: snoop });
+      expect(new Set(seen.map(({ authorization }) => authorization))).toEqual(
+        new Set([`Bearer ${SPL_TOKEN}`]),
+      );
+    }
+    expect(await run(["diff", local.url, far.url], { SPL_TOKEN })).toEqual(asks(far.url));
+    const equal = await run(["diff", far.url, far.url], { SPL_TOKEN });
+    expect(equal).toMatchObject({ stderr: "", status: 0 });
+    const differ = await run(["diff", local.url, far.url], { SPL_TOKEN, SPL_SERVE_URL: far.url });
+    expect(differ).toMatchObject({ stderr: expect.stringMatching(/^the two differ/), status: 1 });
+    const wrong = { SPL_TOKEN: `spl_live_x_${"A".repeat(43)}`, SPL_SERVE_URL: far.url };
+    expect((await run(["diff", local.url, far.url], wrong)).stderr).toStartWith(
+      `${far.url}: the token is unknown here; `,
+    );
   });
 
   test("that no header can carry is told, but not shown", async () => {
@@ -326,6 +366,38 @@ describe("who answers but is no instance", () => {
       expect(result.stdout).toBe("");
     }
     expect(seen.map(({ path }) => path.split("/")[1])).toEqual(COMMANDS.map(() => place));
+  });
+
+  test.each(["empty", "list"])("%s: JSON that anybody may have written", async (place) => {
+    const url = `${stranger.url.origin}/${place}`;
+    for (const args of [
+      ...COMMANDS.filter(([name]) => !["emit", "export", "import"].includes(name!)),
+      ["emit", "a.ndjson"],
+      ["trust"],
+      ["consent", "list"],
+      ["namespace", "list"],
+      ["federation", "list"],
+      ["federation", "show", "abc"],
+      ["federation", "pair", "https://peer.example"],
+      ["actor", "list"],
+      ["actor", "show", "did:sync:user:bob"],
+      ["token", "list"],
+      ["token", "save", "spl_x"],
+      ["device", "list"],
+      ["service-account", "list"],
+      ["audit"],
+      ["rollback", "list"],
+    ]) {
+      expect([args, await run([...args, "--url", url])]).toEqual([
+        args,
+        refused(
+          `${url} answers with status 200 and application/json, not as an instance of spl would; check the address`,
+          3,
+        ),
+      ]);
+    }
+    const other = await run(["diff", url, far.url]);
+    expect(other).toMatchObject({ stdout: "", status: 3 });
   });
 
   test("an answer that is cut off", async () => {

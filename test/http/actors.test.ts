@@ -72,6 +72,15 @@ const REFUSED: Scenario[] = [
     status: 403,
     code: "forbidden",
   },
+  ...["ev\x1bil", "two\nlines"].map((name) => ({
+    name: `a name that the actor's file could not hold: ${JSON.stringify(name)}`,
+    path: "/v1/actors",
+    as: "admin" as const,
+    json: { actor: ALICE, name },
+    status: 400,
+    code: "invalid_request" as const,
+    holds: ["name", "control character"],
+  })),
   {
     name: "an import by nobody",
     path: "/v1/actors/import",
@@ -80,7 +89,7 @@ const REFUSED: Scenario[] = [
     body: "",
     status: 400,
     code: "invalid_request",
-    holds: ["by:"],
+    holds: ["by is missing"],
   },
   {
     name: "an import by what is no DID",

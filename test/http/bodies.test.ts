@@ -3,7 +3,49 @@ import { scenarios, THREAD } from "../kit/scenario.ts";
 
 const json = { "content-type": "application/json" };
 
+/** Bodies that do not fit, and what is said of them. */
+const UNFIT: [path: string, body: unknown, said: string][] = [
+  ["/v1/actors", {}, "actor is missing"],
+  ["/v1/actors", 5, "the body must be an object"],
+  ["/v1/actors", { actor: 5 }, "actor must be a text"],
+  ["/v1/actors", { actor: ALICE, name: "n".repeat(257) }, "name must have at most 256 characters"],
+  ["/v1/actors", { actor: ALICE, name: "" }, "name must have at least 1 character"],
+  ["/v1/actors", { actor: ALICE, nope: 1 }, "nope is not known here"],
+  ["/v1/federation/pairs/x", { state: "gone" }, "state must be one of active, paused, revoked"],
+  ["/v1/federation/pairs/x", { interval_s: 1.5 }, "interval_s must be a whole number"],
+  ["/v1/federation/pairs/x", { interval_s: 1 }, "interval_s must be at least 5"],
+  ["/v1/federation/pairs/x", { threads: ["th_a", "b"] }, "threads.1 must be a thread id, th_…"],
+  ["/v1/federation/pairs/x", { threads: Array(1001).fill("th_a") }, "threads must have at most 1000 items"],
+  ["/v1/consent", { from: "work" }, "to is missing"],
+  ["/v1/consent", { from: "work", to: 5 }, "to is not of a form that fits"],
+  [
+    "/v1/tokens",
+    { account: "ci", expires_at: "soon" },
+    "expires_at must be a time like 2026-01-31T12:00:00Z",
+  ],
+  ["/v1/rollback", { batch: true }, "batch must be a number"],
+  ["/v1/reconcile", { message: null, role: 1 }, "role must be one of initiator, responder"],
+];
+
 scenarios("bodies", [
+  ...UNFIT.map(([path, body, said]) => ({
+    name: `that do not fit: ${said}`,
+    path,
+    headers: json,
+    body: JSON.stringify(body),
+    status: 400,
+    code: "invalid_request" as const,
+    holds: [`"detail":"${said}"`, '"hint":"GET /openapi.json describes what fits"'],
+  })),
+  {
+    name: "a pair narrowed to what never crosses",
+    path: "/v1/federation/pairs/x",
+    headers: json,
+    body: JSON.stringify({ threads: ["th_a", "th_consent"] }),
+    status: 400,
+    code: "invalid_request",
+    holds: ["th_consent is reserved"],
+  },
   {
     name: "a body of no stated type",
     path: "/v1/records",
@@ -11,7 +53,10 @@ scenarios("bodies", [
     body: new Uint8Array([123, 125]),
     status: 415,
     code: "unsupported_media_type",
-    holds: ["application/json or application/x-ndjson"],
+    holds: [
+      '"detail":"the request does not state the type of its body"',
+      '"hint":"send it with Content-Type: application/json or application/x-ndjson"',
+    ],
   },
   {
     name: "a form is no record",
@@ -20,6 +65,7 @@ scenarios("bodies", [
     body: "a=b",
     status: 415,
     code: "unsupported_media_type",
+    holds: ["the body must not be application/x-www-form-urlencoded"],
   },
   {
     name: "a bundle must be an octet stream",

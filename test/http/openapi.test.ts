@@ -46,7 +46,8 @@ test("public are the pages, health, the document itself, what trades a one-time 
 test("each operation states its scope, parameters, bodies and answers", () => {
   for (const route of ROUTES) {
     const operation = document.paths[route.path.replace(/:(\w+)/g, "{$1}")]![route.method.toLowerCase()]!;
-    const expected = route.scope === null ? [] : [{ token: route.scope === "any" ? [] : [route.scope] }];
+    const scopes = [route.scope, route.alternative].filter((each) => each != null);
+    const expected = scopes.map((scope) => ({ token: scope === "any" ? [] : [scope] }));
     expect(operation.security).toEqual(expected);
     const names = operation.parameters.map((parameter) => parameter.name);
     expect(names.sort()).toEqual([...pathNames(route), ...Object.keys(route.query.shape)].sort());

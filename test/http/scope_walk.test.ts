@@ -50,8 +50,8 @@ function tokenWith(scopes: string[]): Promise<string> {
   });
 }
 
-function admits({ scope, grain }: Route, held: string): boolean {
-  if (scope === "any" || held === scope || held === "admin") return true;
+function admits({ scope, alternative, grain }: Route, held: string): boolean {
+  if (scope === "any" || held === scope || held === alternative || held === "admin") return true;
   return grain !== undefined && GRAINS.includes(held) && held.endsWith(`:${grain}`);
 }
 
@@ -86,5 +86,11 @@ test("a route answers exactly those whose scope or grain it asks for", async () 
     if (early === (route.scope === "any")) wrong.push(`${named} with a bootstrap token`);
   }
   expect(wrong).toEqual([]);
+  const managed = scoped.filter(({ alternative }) => alternative !== undefined);
+  expect(managed.map(({ method, path, alternative }) => `${method} ${path} ${alternative}`).sort()).toEqual([
+    "GET /v1/consent federation:manage",
+    "GET /v1/federation/pairs federation:manage",
+    "GET /v1/federation/pairs/:pair federation:manage",
+  ]);
   expect(scoped.length).toBeGreaterThan(20);
 });

@@ -16,7 +16,7 @@ const MINUTE = 60_000;
 const Farewell = z.strictObject({
   bundle_sha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/, "64 lowercase hex digits")
+    .regex(/^[0-9a-f]{64}$/, "must be 64 lowercase hex digits")
     .optional(),
   without_bundle: z.boolean().optional(),
 });

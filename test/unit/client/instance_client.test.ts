@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { STATEMENT_HEADER } from "../../../lib/api/media.ts";
+import { STATEMENT_HEADER, VERSION_HEADER } from "../../../lib/api/media.ts";
 import { InstanceClient } from "../../../lib/client/instance_client.ts";
 import type { Target } from "../../../lib/client/target.ts";
 import { encodeStatement } from "../../../lib/federation/http_signature.ts";
@@ -10,8 +10,13 @@ import { ScratchFolder } from "../../kit/store.ts";
 
 type Handler = (request: Request) => Response | Promise<Response>;
 
-/** A client of a server that answers as told. */
-function against(fetch: Handler, token: string | null = null) {
+/** A client of a server that answers as told, and says that it is an instance. */
+function against(answer: Handler, token: string | null = null) {
+  const fetch = async (request: Request) => {
+    const response = await answer(request);
+    response.headers.set(VERSION_HEADER, "0.33.0");
+    return response;
+  };
   const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch });
   const url = `http://127.0.0.1:${server.port}`;
   const target: Target = { url, socket: null, token, from: "--url" };

@@ -77,7 +77,7 @@ test("Ctrl-C at a hidden prompt ends the process as it does elsewhere", async ()
 });
 
 test("only y and yes are a yes", async () => {
-  const ask = `p.confirm("Delete it?", { interactive: true })`;
+  const ask = `p.confirm("Delete it", { interactive: true })`;
   for (const [typed, answer] of [
     ["y\r", true],
     ["YES\r", true],
@@ -85,15 +85,16 @@ test("only y and yes are a yes", async () => {
     ["no\r", false],
     ["yup\r", false],
   ] as const) {
-    const { shown } = await dialogue(ask, [["[y/N] ", typed]]);
+    const { shown } = await dialogue(ask, [["Delete it? [y/N] ", typed]]);
     expect(shown).toContain(`answer: ${answer}`);
   }
 });
 
 test("a script is never asked", async () => {
-  await expect(confirm("Delete it?", { interactive: false })).rejects.toMatchObject({
+  await expect(confirm("Delete it", { interactive: false }, "? Sure?")).rejects.toMatchObject({
     code: "usage",
-    hint: "pass --yes",
+    message: "there is no terminal to ask whether to delete it",
+    hint: "pass --yes to do it",
   });
   await expect(
     promptPassphrase("Passphrase", { interactive: false, twice: false, hint: "pass --decrypt-key FILE" }),

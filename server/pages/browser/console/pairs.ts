@@ -3,6 +3,8 @@ import { facts, make, refill } from "../dom.ts";
 import type { Desk, View } from "./desk.ts";
 import { chip, count, duration, empty, moment, outside } from "./words.ts";
 
+const TONES: Record<string, string> = { active: "good", degraded: "wrong", revoked: "wrong" };
+
 /** Instances that this one is paired with, and what beside the default namespace is shared with them. */
 export function pairs(desk: Desk): View {
   const list = make("div");
@@ -47,7 +49,6 @@ function pairCard({
   problem,
 }: Pair): HTMLElement {
   const waits = { here: "waits for approval here", there: "waits for approval there" };
-  const degraded = state === "active" && problem !== null;
   const every =
     mode === "polling"
       ? `polling, every ${interval_s < 60 ? `${interval_s} s` : duration(interval_s)}`
@@ -59,9 +60,7 @@ function pairCard({
     make(
       "p",
       { class: "meta" },
-      degraded
-        ? chip("degraded", "wrong")
-        : chip(state, state === "active" ? "good" : state === "revoked" ? "wrong" : ""),
+      chip(state, TONES[state] ?? ""),
       approval === null ? null : make("span", {}, waits[approval]),
     ),
     facts([
