@@ -2,6 +2,7 @@ import { JSON_TYPE, PROBLEM_TYPE, STATEMENT_HEADER, VERSION_HEADER } from "../ap
 import { fromProblem } from "../api/problem.ts";
 import { fromBase64UrlText } from "../base/bytes.ts";
 import { SplError, systemCode } from "../base/errors.ts";
+import { isDid } from "../record/shape.ts";
 import { tlsFault } from "./certificate.ts";
 import type { Target } from "./target.ts";
 
@@ -17,6 +18,9 @@ export interface RequestOptions {
 
 /** A connection to one instance. Redirects are never followed: the token belongs to this address alone. */
 export class HttpClient {
+  /** Whether an instance without the header is there. */
+  #instance: Promise<boolean> | undefined;
+
   constructor(readonly target: Target) {}
 
   async getJson<T>(path: string, query: RequestOptions["query"] = {}): Promise<T> {
@@ -77,10 +81,27 @@ export class HttpClient {
       throw options.signal?.aborted ? error : unreachable(target, error);
     }
     if (upload?.failure !== undefined) throw upload.failure;
-    // What a login, a proxy or another program says must not pass for data. Our own socket is nobody else's.
-    const instance = target.socket !== null || response.headers.has(VERSION_HEADER);
-    if (response.ok && instance && mediaType(response) === accept) return response;
+    if (response.ok && mediaType(response) === accept && (await this.#isFromInstance(response)))
+      return response;
     throw await refusal(response, target);
+  }
+
+  /** What a login, a proxy or another program says must not pass for data. Our own socket is nobody else's. */
+  async #isFromInstance({ headers }: Response): Promise<boolean> {
+    if (this.target.socket !== null || headers.has(VERSION_HEADER)) return true;
+    this.#instance ??= isInstance(this.target.url);
+    return this.#instance;
+  }
+}
+
+/** By its health: an earlier release has no header, and a proxy may drop what it does not know. */
+async function isInstance(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/health`, { headers: { accept: JSON_TYPE }, redirect: "manual" });
+    const { instance_did, version } = (await response.json()) as Record<string, unknown>;
+    return isDid(instance_did) && typeof version === "string";
+  } catch {
+    return false;
   }
 }
 

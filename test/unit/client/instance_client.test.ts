@@ -46,6 +46,36 @@ test("no daemon: what to type", async () => {
   });
 });
 
+test("an instance of an earlier release, or behind a proxy that drops the header, is known by its health", async () => {
+  const instance = { instance_did: statementOf({}).did, version: "0.1.0" };
+  for (const [health, known] of [
+    [instance, true],
+    [{ ...instance, instance_did: "me" }, false],
+    [{ status: "ok" }, false],
+    [[], false],
+  ] as const) {
+    let asked = 0;
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch(request) {
+        if (new URL(request.url).pathname !== "/health") return Response.json([]);
+        asked++;
+        return Response.json(health);
+      },
+    });
+    const url = `http://127.0.0.1:${server.port}`;
+    const client = new InstanceClient({ url, socket: null, token: null, from: "--url" });
+    const pairs = () => client.pairs();
+    for (let n = 0; n < 2; n++) {
+      if (known) expect(await pairs()).toEqual([]);
+      else await expect(pairs()).rejects.toMatchObject({ code: "unreachable" });
+    }
+    expect(asked).toBe(1);
+    await server.stop(true);
+  }
+});
+
 test("nothing listens there: said with the address", async () => {
   await using gone = against(() => new Response());
   await gone[Symbol.asyncDispose]();
