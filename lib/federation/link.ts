@@ -66,7 +66,7 @@ export async function callPeer(
   if (url === null || url === pair.url) throw lost(pair, failure);
   try {
     const answer = await ask(ctx, pair.peer_did, url, request);
-    if (await movePair(ctx.instance, pair.id, url))
+    if (await movePair(ctx.instance, pair.peer_did, url))
       ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: url });
     return answer;
   } catch (error) {

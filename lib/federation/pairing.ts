@@ -1,7 +1,16 @@
 import { fromUtf8, toHex } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import type { Statement } from "../identity/statement.ts";
-import { findPair, movePair, type PairView, pairWith, recordPair, showPair } from "../instance/federation.ts";
+import {
+  findPair,
+  movePair,
+  type PairView,
+  pairWith,
+  recordChange,
+  recordPair,
+  requireStanding,
+  showPair,
+} from "../instance/federation.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Writer } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
@@ -47,7 +56,7 @@ export async function requestPair(ctx: FederationContext, url: string, by: strin
     if (known?.url === url) return known.id;
     await writer.addAudit(instance.ports.clock(), "pair.request", { peer: did, url, by });
     if (known) {
-      await recordPair(instance, writer, { pair: known.id, url });
+      await recordChange(instance, writer, did, { url });
       return known.id;
     }
     const waiting = (await writer.pairRequests()).some((request) => request.did === did);
@@ -86,10 +95,10 @@ async function settle(
   await instance.store.transact(async (writer) => {
     const known = await pairWith(instance, writer, pair.peer_did);
     if (known?.state === "establishing" && state === "active")
-      await activate(instance, writer, known.id, known.peer_did, "peer");
+      await activate(instance, writer, known.peer_did, "peer");
     // The other side ended a pair that stood before: this one asks for it anew.
     else if (known?.state === "active" && pair.state === "active" && state === "establishing")
-      await recordPair(instance, writer, { pair: known.id, state });
+      await recordChange(instance, writer, known.peer_did, { state });
   });
   if (state !== "none") return showPair(instance, pair.id);
   throw new SplError(
@@ -109,7 +118,9 @@ async function settle(
 export async function approvePair(ctx: FederationContext, name: string, by: string): Promise<PairView> {
   const { instance } = ctx;
   const id = await instance.store.transact(async (writer) => {
-    const { peer_did, url, approval, state } = await findPair(instance, writer, name);
+    const pair = await findPair(instance, writer, name);
+    requireStanding(pair);
+    const { peer_did, url, approval, state } = pair;
     if (approval !== "here") {
       throw new SplError(
         "conflict",
@@ -137,6 +148,7 @@ export async function approvePair(ctx: FederationContext, name: string, by: stri
 export function rejectPair({ instance }: FederationContext, name: string, by: string): Promise<PairView> {
   return instance.store.transact(async (writer) => {
     const pair = await findPair(instance, writer, name);
+    requireStanding(pair);
     if (pair.approval !== "here") {
       throw new SplError("conflict", `the pair with ${pair.peer_did} does not wait to be approved here`, {
         hint: `spl federation revoke ${pair.id.slice(0, 12)} ends it`,
@@ -161,7 +173,7 @@ export function receiveRequest(
 ): Promise<PairingState> {
   return instance.store.transact(async (writer) => {
     const pair = await pairWith(instance, writer, did);
-    if (pair?.state === "establishing") await activate(instance, writer, pair.id, did, "peer");
+    if (pair?.state === "establishing") await activate(instance, writer, did, "peer");
     if (pair) return "active";
     if (autoApprove.some((pattern) => matches(pattern, did))) {
       await openPair(instance, writer, { did, url }, "auto_approve");
@@ -190,11 +202,12 @@ export function pairingState({ instance }: FederationContext, did: string): Prom
 export async function refreshPair(ctx: FederationContext, name: string): Promise<PairView> {
   const { instance } = ctx;
   const pair = await showPair(instance, name);
+  requireStanding(pair);
   const { url } = await resolveDid(ctx, pair.peer_did);
   const probe = { method: "GET", path: PAIR_PATH, accept: "application/json" } as const;
   // What others say counts first: whoever asks for this believes that the address here is wrong.
   if (url !== null && url !== pair.url && (await answers(ctx, pair, url, probe))) {
-    await movePair(instance, pair.id, url);
+    await movePair(instance, pair.peer_did, url);
     return showPair(instance, pair.id);
   }
   const answer = await callPeer(ctx, pair, probe).catch((error) => {
@@ -234,14 +247,8 @@ async function openPair(
   return id;
 }
 
-async function activate(
-  instance: Instance,
-  writer: Writer,
-  id: string,
-  did: string,
-  by: string,
-): Promise<void> {
-  await recordPair(instance, writer, { pair: id, state: "active" });
+async function activate(instance: Instance, writer: Writer, did: string, by: string): Promise<void> {
+  await recordChange(instance, writer, did, { state: "active" });
   await approved(instance, writer, did, by);
 }
 

@@ -260,6 +260,50 @@ test("two homes of one identity do not both go on once they have a peer in commo
   expect((await moved.status()).state).toBe("active");
 });
 
+test("two homes of one identity that were united have one pair with a peer, whatever each of them had", async () => {
+  await using stack = new AsyncDisposableStack();
+  const peer = stack.use(await Machine.serving());
+  const left = stack.use(await Machine.serving());
+  const file = (name: string) => join(left.home.path, name);
+  await left.ok("export", "--out", file("before.tar"));
+  const pairWith = async (home: Machine) => {
+    await home.ok("federation", "pair", peer.url);
+    if ((await pairs(peer))[0]?.approval === "here")
+      await peer.ok("federation", "approve", await didOf(home));
+    await home.ok("federation", "pair", peer.url);
+  };
+  await pairWith(left);
+  await left.ok("export", "--out", file("after.tar"));
+  await left.stop();
+  const home = stack.use(await Machine.serving());
+  await home.ok("import", file("before.tar"));
+  await pairWith(home);
+  expect(await home.ok("import", file("after.tar"), "--force-overwrite")).toContain("federation pairs:    1");
+  const [pair] = (await pairs(home)) as [Pair];
+  expect(await pairs(home)).toHaveLength(1);
+  expect(await home.ok("export", "--out", file("united.tar"))).toContain("federation pairs: 1\n");
+  await home.ok("verify", file("united.tar"));
+  const synced = await home.ok("sync");
+  expect(synced.match(/✓ did:/g)).toHaveLength(1);
+
+  const did = await didOf(peer);
+  expect(await home.ok("federation", "pause", did)).toContain("state:      paused");
+  expect((await peer.spl("sync")).stderr).toContain("the pair is paused");
+  await home.ok("federation", "resume", pair.id);
+  await peer.ok("sync");
+  await home.ok("federation", "thread-allow", did, "th_only");
+  await home.ok("federation", "set-mode", did, "on-demand");
+  await home.ok("federation", "set-poll-interval", did, "30");
+  expect(await json<Pair>(home, "federation", "show", did)).toMatchObject({
+    threads: ["th_only"],
+    mode: "on-demand",
+    interval_s: 30,
+  });
+  await home.ok("federation", "revoke", did, "--yes");
+  expect(await pairs(home)).toEqual([]);
+  expect((await peer.spl("sync")).stderr).toContain("it is not paired with this instance");
+}, 60_000);
+
 test.each([
   ["from the directory", true],
   ["from the first call of the new home", false],
