@@ -202,9 +202,14 @@ function unreachable(url: URL, why: string, cause?: unknown): SplError {
   return new SplError("peer_unreachable", `cannot reach ${url.origin}: ${why}`, { cause });
 }
 
+const REASONS: Record<string, string> = {
+  ConnectionRefused: "connection refused",
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "it closed the connection",
+  EPROTO: "it does not speak TLS (https) there",
+};
+
 function reason(cause: unknown): string {
   const code = systemCode(cause);
-  return code === "ConnectionRefused" || code === "ECONNREFUSED"
-    ? "connection refused"
-    : (code ?? String(cause));
+  return code === undefined ? String(cause) : (REASONS[code] ?? code);
 }

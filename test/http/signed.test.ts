@@ -213,7 +213,10 @@ describe("a signed request", () => {
     expect(decodeStatement(response.headers.get(STATEMENT), START)).toEqual(moved);
   });
 
-  test("that shows a new address of the peer's moves the pair by record, once", async () => {
+  test.each<[string, Signed]>([
+    ["records", { path: "/federation/v1/records" }],
+    ["to be paired, as it is", { method: "POST" }],
+  ])("for %s that shows a new address of the peer's moves the pair by record, once", async (_, asked) => {
     await using stack = new AsyncDisposableStack();
     const app = await callee(stack);
     await send(app, { path: "/federation/v1/records" });
@@ -224,8 +227,7 @@ describe("a signed request", () => {
       steward_id: "2".repeat(32),
       url: "https://new.example",
     });
-    for (let n = 0; n < 3; n++)
-      expect((await send(app, { path: "/federation/v1/records", statement })).status).toBe(200);
+    for (let n = 0; n < 3; n++) expect((await send(app, { ...asked, statement })).status).toBe(200);
     expect(await records()).toBe(before + 1);
     expect(await app.json("/v1/federation/pairs")).toMatchObject([{ url: "https://new.example" }]);
     // The home that was left has no say any more.
