@@ -110,9 +110,9 @@ export async function ask(
     { method, headers, ...(body && { body }), ...(signal && { signal }) },
     { policy: ctx.policy, ...(ctx.resolve && { resolve: ctx.resolve }) },
   ).catch((error) => {
-    // Who answers with what no instance does, such as a redirect, has not shown who it is.
-    const odd = error instanceof SplError && error.code === "peer_misbehaves";
-    throw odd ? new SplError("wrong_instance", error.message, { cause: error }) : error;
+    // Whoever redirects has not shown who it is: it is rather a proxy, or a login, than the peer.
+    const redirects = error instanceof SplError && error.detail?.redirects === true;
+    throw redirects ? new SplError("wrong_instance", error.message, { cause: error }) : error;
   });
   ctx.heardClock?.(new URL(url).origin, response.headers.get("date"));
   try {

@@ -69,14 +69,15 @@ export async function safeFetch(
   } finally {
     clearTimeout(timer);
   }
-  const refuse = async (why: string) => {
+  const refuse = async (why: string, redirects = false) => {
     ended.abort();
     return new SplError("peer_misbehaves", `${url.origin} ${why}`, {
       hint: "check that its URL is right and its instance up to date",
+      detail: { redirects },
     });
   };
   if (response.status >= 300 && response.status < 400)
-    throw await refuse("answers with a redirect, which is not followed");
+    throw await refuse("answers with a redirect, which is not followed", true);
   const encoding = response.headers.get("content-encoding");
   if (encoding !== null && encoding !== "identity")
     throw await refuse(`sends a body encoded as ${encoding.slice(0, 20)}`);
