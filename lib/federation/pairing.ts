@@ -165,7 +165,8 @@ async function follow(
 /**
  * Approves a request and tells the other side, which otherwise learns of it when it asks the next time.
  * @param name the request's ID, the beginning of it, or the peer's DID
- * @throws SplError not_found, usage; conflict when it is not this side that has to approve
+ * @throws SplError not_found, usage; conflict when it is not this side that has to approve; superseded for an identity that
+ *   was revoked
  */
 export async function approvePair(ctx: FederationContext, name: string, by: string): Promise<PairView> {
   const { instance } = ctx;
@@ -182,6 +183,7 @@ export async function approvePair(ctx: FederationContext, name: string, by: stri
         { hint: "spl federation list shows how far each is" },
       );
     }
+    await refuseEnded(writer, peer_did);
     return openPair(instance, writer, { did: peer_did, url, state: "active", request: pair.id }, by);
   });
   const pair = await showPair(instance, id);

@@ -412,6 +412,7 @@ test("two homes of one identity that were united have one pair with a peer, what
   expect(await pairs(home)).toHaveLength(1);
   expect(await home.ok("export", "--out", file("united.tar"))).toContain("federation pairs: 1\n");
   await home.ok("verify", file("united.tar"));
+  await home.ok("drill");
   const synced = await home.ok("sync");
   expect(synced.match(/✓ did:/g)).toHaveLength(1);
 

@@ -274,6 +274,21 @@ describe("requests to be paired", () => {
     expect((await ask(app, 20, "198.51.100.8")).status).toBe(200);
   });
 
+  test("of an identity that was revoked since are approved no more", async () => {
+    await using app = await openPeer("callee", { ports: { clock: () => START } });
+    await ask(app, 1);
+    const ended = statementBy(testSigner(1), { url: null, revoked: true, epoch: START + 1 });
+    await app.call("/federation/v1/statement", { json: ended, remote: "192.0.2.9" });
+    const name = encodeURIComponent(testSigner(1).did);
+    const approved = await app.call(`/v1/federation/pairs/${name}/approve`, { method: "POST" });
+    expect(await refusal(approved)).toMatchObject({
+      status: 409,
+      code: "superseded",
+      detail: expect.stringContaining("nobody can be paired with it"),
+    });
+    expect(await records(app)).toBe(0);
+  });
+
   test("are decided by who may manage the federation, and forgotten when they are rejected", async () => {
     await using app = await openPeer("callee", { ports: { clock: () => START } });
     await ask(app, 1);
