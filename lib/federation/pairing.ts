@@ -38,7 +38,7 @@ export const PAIR_PATH = "/federation/v1/pair";
 const MAX_REQUESTS = 100;
 const REQUEST_LIFE_MS = 30 * 24 * 60 * 60 * 1000;
 const ANSWER = { most: 4096, idleMs: 5000, totalMs: 5000 };
-/** What `callPeer` fails with where it advises to refresh. */
+/** What calls fail with where their advice is to refresh the pair. */
 const LOST: readonly ErrorCode[] = ["peer_unreachable", "peer_misbehaves"];
 /** How long the operator waits for the other side to be told. */
 const TELL_MS = 5000;
@@ -97,13 +97,15 @@ async function askForPair(
 ): Promise<{ url: string; state: "establishing" | "active" }> {
   const request = { method: "POST", path: PAIR_PATH, accept: "application/json" } as const;
   const again = `spl federation pair ${at} asks again; nothing is kept here of this time`;
-  const { answer, url } = await reach(ctx, { peer_did, url: at }, request).catch((error) => {
-    const lost = error instanceof SplError && error.code === "peer_unreachable";
+  try {
+    const { answer, url } = await reach(ctx, { peer_did, url: at }, request);
+    const state = readState(await readWhole(answer, ANSWER), peer_did);
+    if (state !== "none") return { url, state };
+    throw new SplError("peer_misbehaves", `${url} does not take the request to be paired`);
+  } catch (error) {
+    const lost = error instanceof SplError && LOST.includes(error.code);
     throw lost ? error.retold({ hint: again }) : withHint(error, again);
-  });
-  const state = readState(await readWhole(answer, ANSWER), peer_did);
-  if (state !== "none") return { url, state };
-  throw new SplError("peer_misbehaves", `${url} does not take the request to be paired`, { hint: again });
+  }
 }
 
 /** @throws SplError superseded */

@@ -46,12 +46,9 @@ export async function findPair(instance: Instance, reader: Reader, name: string)
   const ended = revoked.map(
     (pair): PairView => ({ ...pair, approval: null, last_sync: null, problem: null }),
   );
-  const partsOf = ({ id, peer_did }: PairView) => [
-    id,
-    ...pairs.partsOf(peer_did).flatMap(pairs.namesOf, pairs),
-  ];
-  const found =
-    named(await viewsOf(pairs, reader), name, partsOf) ?? named(ended, name, (pair) => pairs.namesOf(pair));
+  const namesOf = (pair: Pair) => pairs.namesOf(pair);
+  const allNames = ({ id, peer_did }: Pair) => [id, ...pairs.partsOf(peer_did).flatMap(namesOf)];
+  const found = named(await viewsOf(pairs, reader), name, allNames) ?? named(ended, name, namesOf);
   if (found !== null) return found;
   throw new SplError("not_found", `there is no pair ${name.slice(0, 300)}`, { hint: LIST });
 }
