@@ -5,6 +5,7 @@ import type { Manifest } from "../lib/bundle/types.ts";
 import type { ActorImportOptions, ActorImportSummary } from "../lib/instance/actor_import.ts";
 import type { CheckedImportOptions } from "../lib/instance/checked_import.ts";
 import type {
+  Adoption,
   BundleVerified,
   ExportOptions,
   ImportSummary,
@@ -78,13 +79,13 @@ export class BundleJobs {
 
   /**
    * Imports what `input` yields. A failing input, such as a client that went away, ends the job and leaves nothing.
-   * @param beforeAdoption is waited for before the identity of this DID is adopted
+   * @param beforeAdoption is waited for before an identity is adopted
    * @throws SplError import_running
    */
   async startImport(
     input: AsyncIterable<Uint8Array>,
     options: CheckedImportOptions,
-    beforeAdoption: (did: string) => Promise<void> = async () => undefined,
+    beforeAdoption: (adoption: Adoption) => Promise<void> = async () => undefined,
   ): Promise<ImportJob> {
     const worker = await this.#startUpload(input, { kind: "import", home: this.home, options });
     worker.adopting.promise.then(beforeAdoption).then(
@@ -195,8 +196,8 @@ class BundleWorker {
   readonly imported = handled<ImportSummary>();
   readonly actorImported = handled<ActorImportSummary>();
   readonly rolledBack = handled<RollbackSummary>();
-  /** The DID that the import is about to adopt. */
-  readonly adopting = handled<string>();
+  /** The identity that the import is about to adopt. */
+  readonly adopting = handled<Adoption>();
   /** The job has its result; the thread is about to end. */
   over = false;
   /** The thread is gone, and what it held in memory. */
@@ -256,7 +257,7 @@ class BundleWorker {
     else if (message.kind === "taken") this.#output.taken(message.bytes);
     else if (message.kind === "manifest") this.manifest.resolve(message.manifest);
     else if (message.kind === "verified") this.verified.resolve(message.verified);
-    else if (message.kind === "adopting") this.adopting.resolve(message.did);
+    else if (message.kind === "adopting") this.adopting.resolve(message.adoption);
     else if (message.kind === "failed") {
       if (message.trace !== null) this.log("bundle-worker-error", { error: message.trace });
       this.#fail(fromProblem(message.problem));

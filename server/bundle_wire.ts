@@ -3,6 +3,7 @@ import type { Manifest } from "../lib/bundle/types.ts";
 import type { ActorImportOptions, ActorImportSummary } from "../lib/instance/actor_import.ts";
 import type { CheckedImportOptions } from "../lib/instance/checked_import.ts";
 import type {
+  Adoption,
   BundleVerified,
   ExportOptions,
   ImportSummary,
@@ -24,8 +25,8 @@ export type ToWorker =
 export type FromWorker =
   | { kind: "manifest"; manifest: Manifest }
   | { kind: "verified"; verified: BundleVerified }
-  /** The identity of this DID is about to be adopted; waits to be told that what is known of it has been learnt. */
-  | { kind: "adopting"; did: string }
+  /** An identity is about to be adopted; waits to be told that what is known of it has been learnt. */
+  | { kind: "adopting"; adoption: Adoption }
   | { kind: "imported"; summary: ImportSummary }
   | { kind: "actor-imported"; summary: ActorImportSummary }
   | { kind: "exported" }

@@ -6,7 +6,7 @@ import { type CheckedImportOptions, importChecked } from "../lib/instance/checke
 import { exportBundle } from "../lib/instance/export.ts";
 import { Instance } from "../lib/instance/instance.ts";
 import { rollBack } from "../lib/instance/rollback.ts";
-import type { BundleVerified, ExportOptions, RollbackOptions } from "../lib/instance/types.ts";
+import type { Adoption, BundleVerified, ExportOptions, RollbackOptions } from "../lib/instance/types.ts";
 import { ChunkReceiver, ChunkSender, type Flow, type FromWorker, type ToWorker } from "./bundle_wire.ts";
 import { splitLines } from "./stages/lines.ts";
 
@@ -21,9 +21,9 @@ declare const self: Worker;
 const say = (message: FromWorker, transfer: Bun.Transferable[] = []) => self.postMessage(message, transfer);
 const output = new ChunkSender(flow);
 const input = new ChunkReceiver(flow);
-const adoption = Promise.withResolvers<void>();
+const answered = Promise.withResolvers<void>();
 // Where nobody waits for it, its end is no error.
-adoption.promise.catch(() => undefined);
+answered.promise.catch(() => undefined);
 
 /** Messages between two collections: some 4 MiB of the bundle, sent or taken. */
 const COLLECT_EVERY = 8;
@@ -43,12 +43,12 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   else if (data.kind === "chunk") input.push(data.bytes);
   else if (data.kind === "end") input.end();
   else if (data.kind === "taken") output.taken(data.bytes);
-  else if (data.kind === "adopt") adoption.resolve();
+  else if (data.kind === "adopt") answered.resolve();
   else {
     const reason = fromProblem(data.problem);
     input.end(reason);
     output.fail(reason);
-    adoption.reject(reason);
+    answered.reject(reason);
   }
 };
 
@@ -66,9 +66,9 @@ async function exporting(home: string, options: ExportOptions): Promise<FromWork
 
 async function importing(home: string, options: CheckedImportOptions): Promise<FromWorker> {
   const onVerified = (verified: BundleVerified) => say({ kind: "verified", verified });
-  const beforeAdoption = (did: string) => {
-    say({ kind: "adopting", did });
-    return adoption.promise;
+  const beforeAdoption = (adoption: Adoption) => {
+    say({ kind: "adopting", adoption });
+    return answered.promise;
   };
   const summary = await importChecked(home, input, options, { onVerified, beforeAdoption });
   return { kind: "imported", summary };

@@ -1,7 +1,8 @@
 import type { FederationContext } from "../lib/federation/context.ts";
 import { resolveDid } from "../lib/federation/resolve.ts";
-import { claim, makeRound, type Round } from "../lib/federation/steward.ts";
+import { askPeers, claim, makeRound, type Round } from "../lib/federation/steward.ts";
 import { standing } from "../lib/instance/steward.ts";
+import type { Adoption } from "../lib/instance/types.ts";
 
 /** How long a start, or an import that adopts, waits for the directory and the pairs; they are told on anyway. */
 const PATIENCE_MS = 3000;
@@ -38,10 +39,14 @@ export class StewardWatch {
     this.#schedule();
   }
 
-  /** Learns what the directory knows of an identity that this home is about to adopt. */
-  lookUp(did: string): Promise<void> {
+  /** Learns what the directory and its peers know of an identity that this home is about to adopt. */
+  lookUp(adoption: Adoption): Promise<void> {
+    const { signal } = this.#stopped;
     // The first round as that identity tells what is wrong with the directory.
-    const asked = resolveDid(this.ctx, did).catch(() => undefined);
+    const asked = Promise.allSettled([
+      resolveDid(this.ctx, adoption.did, signal),
+      askPeers(this.ctx, adoption, signal),
+    ]);
     return this.#patiently(asked.then(() => undefined));
   }
 

@@ -21,7 +21,7 @@ const command = defineSpl({
         { title: "STATE", value: (row) => row.state },
         { title: "LAST_SYNC", value: (row) => row.last_sync ?? "never" },
       ],
-      "no pairs yet; spl federation pair URL asks for one",
+      "no pairs; spl federation pair URL asks for one",
     );
     if (ctx.output !== "text") return;
     for (const pair of pairs) if (pair.approval === "here") await ctx.err.line(approvalNote(pair)!);

@@ -1,5 +1,6 @@
-import { defineSpl, runAlone, targetArgs } from "../_kit.ts";
-import { pairArg, printPair } from "../_pair_facts.ts";
+import { safeText } from "../../lib/base/safe_text.ts";
+import { defineSpl, printResult, runAlone, targetArgs } from "../_kit.ts";
+import { pairArg } from "../_pair_facts.ts";
 import { connect } from "../_target.ts";
 
 const command = defineSpl({
@@ -7,8 +8,10 @@ const command = defineSpl({
   summary: "Forget an instance that asks to be paired",
   args: { ...pairArg, ...targetArgs },
   examples: ["spl federation reject 3f2a91c04b7d"],
-  run: async (ctx, { pair, url }) =>
-    printPair(ctx, await connect(ctx, { url }).operatePair(pair, "reject"), "was rejected"),
+  run: async (ctx, { pair: name, url }) => {
+    const pair = await connect(ctx, { url }).operatePair(name, "reject");
+    await printResult(ctx, pair, () => `✓ the request of ${safeText(pair.peer_did)} was rejected\n`);
+  },
 });
 
 export default command;

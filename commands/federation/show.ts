@@ -4,7 +4,7 @@ import { connect } from "../_target.ts";
 
 const command = defineSpl({
   name: "federation show",
-  summary: "Show one pair",
+  summary: "Show one pair, also one that was revoked",
   args: { ...pairArg, ...targetArgs },
   examples: ["spl federation show 3f2a91c0", "spl federation show 3f2a91c0 -o json"],
   run: async (ctx, { pair: name, url }) => {

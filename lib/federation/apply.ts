@@ -40,7 +40,7 @@ export async function linkOf(instance: Instance, reader: Reader, pair: string): 
   const { did, key, stewardId } = signer;
   await requireActive(reader, signer);
   const folds = await foldReserved(instance, reader);
-  const found = folds.pairs.all().find(({ id }) => id === pair);
+  const found = folds.pairs.find(pair);
   if (found?.state !== "active") {
     throw new SplError("pair_unknown", `the pair ${pair.slice(0, 12)} is ${found?.state ?? "not here"}`, {
       hint: "spl federation list shows what there is",

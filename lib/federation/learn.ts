@@ -1,5 +1,5 @@
 import type { Statement } from "../identity/statement.ts";
-import { pairWith, recordPair } from "../instance/federation.ts";
+import { pairWith, recordChange } from "../instance/federation.ts";
 import type { Instance } from "../instance/instance.ts";
 import { foldReserved } from "../instance/reserved.ts";
 import { isNews, knownStatement, noteStatement, placeOf, standing } from "../instance/steward.ts";
@@ -64,7 +64,6 @@ async function followPeer(
   const pair = await pairWith(instance, writer, did);
   if (pair === null) return;
   const stayed = known === null || (known.steward_id === steward_id && known.url !== pair.url);
-  if (revoked) await recordPair(instance, writer, { pair: pair.id, state: "revoked" });
-  else if (url !== null && url !== pair.url && !stayed)
-    await recordPair(instance, writer, { pair: pair.id, url });
+  if (revoked) await recordChange(instance, writer, did, { state: "revoked" });
+  else if (url !== null && url !== pair.url && !stayed) await recordChange(instance, writer, did, { url });
 }

@@ -25,14 +25,15 @@ export interface PeerRequest {
   signal?: AbortSignal;
 }
 
-/** What to type where a peer refuses; its own advice is about its side. */
-const HINTS: Partial<Record<ErrorCode, string>> = {
-  pair_unknown:
-    "spl federation pair URL asks it anew where it has revoked the pair; spl federation revoke ID ends it here as well",
+/** What to do where a peer has no active pair with this instance, by how its own stands. */
+const NOT_ACTIVE: Record<string, string> = {
+  paused: "its operator goes on with spl federation resume there",
+  establishing: "spl federation pair URL tells it that the pair is approved here",
+  none: "spl federation pair URL asks it anew where it has revoked the pair; spl federation revoke ID ends it here as well",
 };
 
 /** What a call needs to know of a pair. */
-export type PairAddress = Pick<Pair, "id" | "peer_did" | "url">;
+export type PairAddress = Pick<Pair, "peer_did" | "url">;
 
 /** Of an answer that is a problem document. */
 const PROBLEM_BOUNDS = { most: 64 * 1024, idleMs: 10_000, totalMs: 10_000 };
@@ -50,11 +51,23 @@ export async function callPeer(
   pair: PairAddress,
   request: PeerRequest,
 ): Promise<SafeResponse> {
+  const { answer, url } = await reach(ctx, pair, request);
+  if (url !== pair.url && (await movePair(ctx.instance, pair.peer_did, url)))
+    ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: url });
+  return answer;
+}
+
+/** As `callPeer`, but without a record; tells where the peer answered as well. */
+export async function reach(
+  ctx: FederationContext,
+  pair: PairAddress,
+  request: PeerRequest,
+): Promise<{ answer: SafeResponse; url: string }> {
   requireConnected(ctx.isolated);
   let failure = new SplError("peer_unreachable", `no address of ${pair.peer_did} is known`);
   if (pair.url !== null) {
     try {
-      return await ask(ctx, pair.peer_did, pair.url, request);
+      return { answer: await ask(ctx, pair.peer_did, pair.url, request), url: pair.url };
     } catch (error) {
       if (!isElsewhere(error) && !isRefused(error)) throw error;
       failure = error;
@@ -65,10 +78,7 @@ export async function callPeer(
   });
   if (url === null || url === pair.url) throw lost(pair, failure);
   try {
-    const answer = await ask(ctx, pair.peer_did, url, request);
-    if (await movePair(ctx.instance, pair.id, url))
-      ctx.log("pair-moved", { peer: pair.peer_did, from: pair.url, to: url });
-    return answer;
+    return { answer: await ask(ctx, pair.peer_did, url, request), url };
   } catch (error) {
     throw isElsewhere(error) || isRefused(error) ? lost(pair, failure, error) : error;
   }
@@ -99,7 +109,11 @@ export async function ask(
     url + path,
     { method, headers, ...(body && { body }), ...(signal && { signal }) },
     { policy: ctx.policy, ...(ctx.resolve && { resolve: ctx.resolve }) },
-  );
+  ).catch((error) => {
+    // Whoever redirects has not shown who it is: it is rather a proxy, or a login, than the peer.
+    const redirects = error instanceof SplError && error.detail?.redirects === true;
+    throw redirects ? new SplError("wrong_instance", error.message, { cause: error }) : error;
+  });
   ctx.heardClock?.(new URL(url).origin, response.headers.get("date"));
   try {
     await learnOwn(ctx, response, url, own);
@@ -173,8 +187,13 @@ async function refusal(response: SafeResponse, url: string): Promise<SplError> {
   if (!told || !REFUSALS.includes(told.code)) {
     return new SplError("peer_misbehaves", `${url} answers with status ${response.status}`);
   }
-  const { retry_after } = told.detail ?? {};
-  const hint = HINTS[told.code];
+  const { retry_after, pair } = told.detail ?? {};
+  const hint =
+    told.code === "pair_unknown"
+      ? (NOT_ACTIVE[String(pair)] ?? NOT_ACTIVE.none)
+      : typeof retry_after === "number"
+        ? `try again in ${retry_after} s`
+        : undefined;
   return new SplError(told.code, `${url} refuses: ${told.message.slice(0, 500)}`, {
     ...(hint !== undefined && { hint }),
     ...(typeof retry_after === "number" && { detail: { retry_after } }),

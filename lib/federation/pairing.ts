@@ -1,20 +1,32 @@
 import { fromUtf8, toHex } from "../base/bytes.ts";
-import { SplError } from "../base/errors.ts";
+import { type ErrorCode, SplError } from "../base/errors.ts";
+import type { Pair, PairState } from "../folds/pairs.ts";
 import type { Statement } from "../identity/statement.ts";
-import { findPair, movePair, type PairView, pairWith, recordPair, showPair } from "../instance/federation.ts";
+import {
+  findPair,
+  movePair,
+  type PairView,
+  pairWith,
+  recordChange,
+  recordPair,
+  requireStanding,
+  showPair,
+} from "../instance/federation.ts";
 import type { Instance } from "../instance/instance.ts";
-import type { Writer } from "../store/types.ts";
+import { knownStatement } from "../instance/steward.ts";
+import type { Reader, Writer } from "../store/types.ts";
 import type { FederationContext } from "./context.ts";
 import { learn } from "./learn.ts";
-import { ask, callPeer, type PairAddress, type PeerRequest } from "./link.ts";
+import { ask, callPeer, type PairAddress, type PeerRequest, reach } from "./link.ts";
 import { putPeerRow } from "./peer_row.ts";
 import { resolveDid } from "./resolve.ts";
 import { readWhole } from "./safe_fetch.ts";
-import { discover } from "./well_known.ts";
+import { CHECK_URL, discover } from "./well_known.ts";
 
 /**
  * Pairing (spec, section 9): one side asks, the other's operator approves, or asks in turn, which is the same. Who asks
- * writes a record at once; what a stranger asks is kept beside the records until it is approved.
+ * writes a record once the other side has taken the request; what a stranger asks is kept beside the records until it is
+ * approved.
  */
 
 /** How far a pairing is, as one side tells the other; `none` when there is neither a pair nor a request. */
@@ -26,70 +38,103 @@ export const PAIR_PATH = "/federation/v1/pair";
 const MAX_REQUESTS = 100;
 const REQUEST_LIFE_MS = 30 * 24 * 60 * 60 * 1000;
 const ANSWER = { most: 4096, idleMs: 5000, totalMs: 5000 };
+/** What calls fail with where their advice is to refresh the pair. */
+const LOST: readonly ErrorCode[] = ["peer_unreachable", "peer_misbehaves"];
 /** How long the operator waits for the other side to be told. */
 const TELL_MS = 5000;
 
 /**
  * Finds out who is at `url` and asks to be paired, which approves what that one has asked. A peer that is paired already
- * is asked at this URL from now on.
- * @throws SplError conflict for this instance's own URL; not_found, address_refused, peer_unreachable, peer_misbehaves
+ * is asked at this URL from now on. Nothing is written before it has answered: what it keeps of a request whose answer is
+ * lost is the same when it is asked again.
+ * @throws SplError conflict for this instance's own URL; superseded for an identity that was revoked; address_refused,
+ *   peer_unreachable, peer_misbehaves; what the peer refuses, such as rate_limited
  */
 export async function requestPair(ctx: FederationContext, url: string, by: string): Promise<PairView> {
   const { instance } = ctx;
-  const { did, statement } = await discover(ctx, url);
-  const id = await instance.store.transact(async (writer) => {
-    if (did === (await instance.signer(writer)).did) {
-      throw new SplError("conflict", `${url} is this same identity (${did})`, {
-        hint: "name the URL of another instance",
-      });
-    }
-    const known = await pairWith(instance, writer, did);
-    if (known?.url === url) return known.id;
-    await writer.addAudit(instance.ports.clock(), "pair.request", { peer: did, url, by });
-    if (known) {
-      await recordPair(instance, writer, { pair: known.id, url });
-      return known.id;
-    }
-    const waiting = (await writer.pairRequests()).some((request) => request.did === did);
-    if (waiting) return openPair(instance, writer, { did, url }, by);
-    return recordPair(instance, writer, { peer_did: did, url, state: "establishing" });
+  const { did, statement } = await discover(ctx, url).catch((error) => {
+    throw withHint(error, CHECK_URL);
+  });
+  await instance.store.read(async (reader) => {
+    if (did !== (await instance.signer(reader)).did) return;
+    throw new SplError("conflict", `${url} is this same identity (${did})`, {
+      hint: "name the URL of another instance",
+    });
   });
   await learn(ctx, statement);
-  const pair = await showPair(instance, id);
-  return pair.state === "paused" ? pair : askForPair(ctx, pair);
+  const { before, waited } = await instance.store.read(async (reader) => {
+    await refuseEnded(reader, did);
+    return { before: await pairWith(instance, reader, did), waited: await isAsking(reader, did) };
+  });
+  const told = before?.state === "paused" ? { url, state: null } : await askForPair(ctx, did, url);
+  const id = await instance.store.transact(async (writer) => {
+    const known = await pairWith(instance, writer, did);
+    if (known?.url !== told.url)
+      await writer.addAudit(instance.ports.clock(), "pair.request", { peer: did, url: told.url, by });
+    if (known === null) {
+      // Both have asked at the same time, or that one has approved before this was written.
+      const met = !waited && (await isAsking(writer, did));
+      const state = met ? "active" : (told.state ?? "establishing");
+      return openPair(instance, writer, { did, url: told.url, state }, by);
+    }
+    if (known.url !== told.url) await recordChange(instance, writer, did, { url: told.url });
+    if (told.state !== null) await follow(instance, writer, known, before?.state ?? null, told.state);
+    return known.id;
+  });
+  return showPair(instance, id);
 }
 
-/** Asks, or asks again. @throws SplError as `callPeer` */
-function askForPair(ctx: FederationContext, pair: PairView): Promise<PairView> {
-  return settle(ctx, pair, "POST");
+/** Whether a request of this instance waits here. */
+async function isAsking(reader: Reader, did: string): Promise<boolean> {
+  return (await reader.pairRequests()).some((request) => request.did === did);
+}
+
+/** Where a peer answers that is asked to be paired, and what. @throws SplError as `reach`; peer_misbehaves */
+async function askForPair(
+  ctx: FederationContext,
+  peer_did: string,
+  at: string,
+): Promise<{ url: string; state: "establishing" | "active" }> {
+  const request = { method: "POST", path: PAIR_PATH, accept: "application/json" } as const;
+  const again = `spl federation pair ${at} asks again; nothing is kept here of this time`;
+  try {
+    const { answer, url } = await reach(ctx, { peer_did, url: at }, request);
+    const state = readState(await readWhole(answer, ANSWER), peer_did);
+    if (state !== "none") return { url, state };
+    throw new SplError("peer_misbehaves", `${url} does not take the request to be paired`);
+  } catch (error) {
+    const lost = error instanceof SplError && LOST.includes(error.code);
+    throw lost ? error.retold({ hint: again }) : withHint(error, again);
+  }
+}
+
+/** @throws SplError superseded */
+async function refuseEnded(reader: Reader, did: string): Promise<void> {
+  const known = await knownStatement(reader, did);
+  if (!known?.revoked) return;
+  throw new SplError("superseded", `${did} was revoked (${known.issued_at}): nobody can be paired with it`, {
+    hint: "its operator has to make a new identity there, with spl init in a new home; pair with that one",
+    detail: { state: "revoked" },
+  });
+}
+
+function withHint(error: unknown, hint: string): unknown {
+  return error instanceof SplError && error.hint === undefined ? error.retold({ hint }) : error;
 }
 
 /** Asks how far the pairing is that this side asked for, without asking for it again. @throws SplError as `callPeer` */
-export function followPairing(
+export async function followPairing(
   ctx: FederationContext,
   pair: PairView,
-  signal?: AbortSignal,
-): Promise<PairView> {
-  return settle(ctx, pair, "GET", signal);
-}
-
-async function settle(
-  ctx: FederationContext,
-  pair: PairView,
-  method: "GET" | "POST",
   signal?: AbortSignal,
 ): Promise<PairView> {
   const { instance } = ctx;
-  const request = { method, path: PAIR_PATH, accept: "application/json", ...(signal && { signal }) };
-  const answer = await callPeer(ctx, pair, request);
-  const state = readState(await readWhole(answer, ANSWER), pair);
+  const request = { method: "GET", path: PAIR_PATH, accept: "application/json" } as const;
+  const answer = await callPeer(ctx, pair, { ...request, ...(signal && { signal }) });
+  const state = readState(await readWhole(answer, ANSWER), pair.peer_did);
   await instance.store.transact(async (writer) => {
     const known = await pairWith(instance, writer, pair.peer_did);
-    if (known?.state === "establishing" && state === "active")
-      await activate(instance, writer, known.id, known.peer_did, "peer");
-    // The other side ended a pair that stood before: this one asks for it anew.
-    else if (known?.state === "active" && pair.state === "active" && state === "establishing")
-      await recordPair(instance, writer, { pair: known.id, state });
+    if (known !== null && state !== "none") await follow(instance, writer, known, pair.state, state);
   });
   if (state !== "none") return showPair(instance, pair.id);
   throw new SplError(
@@ -102,14 +147,35 @@ async function settle(
 }
 
 /**
+ * Follows what the other side says of a pair.
+ * @param before how it stood here when that was asked
+ */
+async function follow(
+  instance: Instance,
+  writer: Writer,
+  { peer_did, state }: Pair,
+  before: PairState | null,
+  told: "establishing" | "active",
+): Promise<void> {
+  if (state === "establishing" && told === "active") await activate(instance, writer, peer_did, "peer");
+  else if (state === "active" && told === "active") await syncSoon(instance, writer, peer_did);
+  // The other side ended a pair that stood before: this one asks for it anew.
+  else if (state === "active" && before === "active")
+    await recordChange(instance, writer, peer_did, { state: told });
+}
+
+/**
  * Approves a request and tells the other side, which otherwise learns of it when it asks the next time.
  * @param name the request's ID, the beginning of it, or the peer's DID
- * @throws SplError not_found, usage; conflict when it is not this side that has to approve
+ * @throws SplError not_found, usage; conflict when it is not this side that has to approve; superseded for an identity that
+ *   was revoked
  */
 export async function approvePair(ctx: FederationContext, name: string, by: string): Promise<PairView> {
   const { instance } = ctx;
   const id = await instance.store.transact(async (writer) => {
-    const { peer_did, url, approval, state } = await findPair(instance, writer, name);
+    const pair = await findPair(instance, writer, name);
+    requireStanding(pair);
+    const { peer_did, url, approval, state } = pair;
     if (approval !== "here") {
       throw new SplError(
         "conflict",
@@ -119,7 +185,8 @@ export async function approvePair(ctx: FederationContext, name: string, by: stri
         { hint: "spl federation list shows how far each is" },
       );
     }
-    return openPair(instance, writer, { did: peer_did, url }, by);
+    await refuseEnded(writer, peer_did);
+    return openPair(instance, writer, { did: peer_did, url, state: "active", request: pair.id }, by);
   });
   const pair = await showPair(instance, id);
   if (pair.url === null || ctx.isolated) return pair;
@@ -137,6 +204,7 @@ export async function approvePair(ctx: FederationContext, name: string, by: stri
 export function rejectPair({ instance }: FederationContext, name: string, by: string): Promise<PairView> {
   return instance.store.transact(async (writer) => {
     const pair = await findPair(instance, writer, name);
+    requireStanding(pair);
     if (pair.approval !== "here") {
       throw new SplError("conflict", `the pair with ${pair.peer_did} does not wait to be approved here`, {
         hint: `spl federation revoke ${pair.id.slice(0, 12)} ends it`,
@@ -161,10 +229,11 @@ export function receiveRequest(
 ): Promise<PairingState> {
   return instance.store.transact(async (writer) => {
     const pair = await pairWith(instance, writer, did);
-    if (pair?.state === "establishing") await activate(instance, writer, pair.id, did, "peer");
+    if (pair?.state === "establishing") await activate(instance, writer, did, "peer");
+    if (pair?.state === "active") await syncSoon(instance, writer, did);
     if (pair) return "active";
     if (autoApprove.some((pattern) => matches(pattern, did))) {
-      await openPair(instance, writer, { did, url }, "auto_approve");
+      await openPair(instance, writer, { did, url, state: "active" }, "auto_approve");
       return "active";
     }
     stranger();
@@ -178,7 +247,7 @@ export function pairingState({ instance }: FederationContext, did: string): Prom
   return instance.store.read(async (reader) => {
     const pair = await pairWith(instance, reader, did);
     if (pair) return pair.state === "establishing" ? "establishing" : "active";
-    return (await reader.pairRequests()).some((request) => request.did === did) ? "establishing" : "none";
+    return (await isAsking(reader, did)) ? "establishing" : "none";
   });
 }
 
@@ -190,15 +259,16 @@ export function pairingState({ instance }: FederationContext, did: string): Prom
 export async function refreshPair(ctx: FederationContext, name: string): Promise<PairView> {
   const { instance } = ctx;
   const pair = await showPair(instance, name);
+  requireStanding(pair);
   const { url } = await resolveDid(ctx, pair.peer_did);
   const probe = { method: "GET", path: PAIR_PATH, accept: "application/json" } as const;
   // What others say counts first: whoever asks for this believes that the address here is wrong.
   if (url !== null && url !== pair.url && (await answers(ctx, pair, url, probe))) {
-    await movePair(instance, pair.id, url);
+    await movePair(instance, pair.peer_did, url);
     return showPair(instance, pair.id);
   }
   const answer = await callPeer(ctx, pair, probe).catch((error) => {
-    const told = error instanceof SplError && error.code === "peer_unreachable";
+    const told = error instanceof SplError && LOST.includes(error.code);
     throw told ? error.retold({ hint: "spl federation pair URL tells where it lives, if you know" }) : error;
   });
   await answer.cancel();
@@ -219,38 +289,47 @@ async function answers(
   }
 }
 
+/** @param opened `request` is the ID of the request that it answers, which goes on meaning it */
 async function openPair(
   instance: Instance,
   writer: Writer,
-  { did, url }: { did: string; url: string | null },
+  opened: { did: string; url: string | null; state: "establishing" | "active"; request?: string },
   by: string,
 ): Promise<string> {
+  const { did, url, state, request } = opened;
   const id = await recordPair(instance, writer, {
     peer_did: did,
     ...(url !== null && { url }),
-    state: "active",
+    state,
+    ...(request !== undefined && { request }),
   });
-  await approved(instance, writer, did, by);
+  if (state === "active") await approved(instance, writer, did, by);
+  // Where it has asked as well, that is answered by asking it.
+  else await writer.removePairRequest(did);
   return id;
 }
 
-async function activate(
-  instance: Instance,
-  writer: Writer,
-  id: string,
-  did: string,
-  by: string,
-): Promise<void> {
-  await recordPair(instance, writer, { pair: id, state: "active" });
+async function activate(instance: Instance, writer: Writer, did: string, by: string): Promise<void> {
+  await recordChange(instance, writer, did, { state: "active" });
   await approved(instance, writer, did, by);
 }
 
 async function approved(instance: Instance, writer: Writer, peer: string, by: string): Promise<void> {
-  const now = instance.ports.clock();
   await writer.removePairRequest(peer);
-  // The first poll comes at once. Where nothing is known of a peer, as after an import, it waits one interval.
-  await putPeerRow(writer, peer, () => ({ nextAt: now }));
-  await writer.addAudit(now, "pair.active", { peer, by });
+  await syncSoon(instance, writer, peer);
+  await writer.addAudit(instance.ports.clock(), "pair.active", { peer, by });
+}
+
+/**
+ * The first poll comes at once, and what made the ones before fail is over. Where nothing is known of a peer, as after an
+ * import, it waits one interval.
+ */
+function syncSoon({ ports }: Instance, writer: Writer, peer: string): Promise<void> {
+  const nextAt = ports.clock();
+  return putPeerRow(writer, peer, ({ failures }) => ({
+    nextAt,
+    ...(failures > 0 && { failures: 0, problem: null }),
+  }));
 }
 
 /** @throws SplError rate_limited */
@@ -285,8 +364,8 @@ function matches(pattern: string, did: string): boolean {
 }
 
 /** @throws SplError peer_misbehaves */
-function readState(bytes: Uint8Array, { peer_did }: PairAddress): PairingState {
+function readState(bytes: Uint8Array, peer: string): PairingState {
   const state = PAIRING_STATES.find((each) => fromUtf8(bytes) === JSON.stringify({ state: each }));
   if (state) return state;
-  throw new SplError("peer_misbehaves", `${peer_did} does not say how far the pairing is`);
+  throw new SplError("peer_misbehaves", `${peer} does not say how far the pairing is`);
 }

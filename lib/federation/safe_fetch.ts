@@ -69,14 +69,15 @@ export async function safeFetch(
   } finally {
     clearTimeout(timer);
   }
-  const refuse = async (why: string) => {
+  const refuse = async (why: string, redirects = false) => {
     ended.abort();
     return new SplError("peer_misbehaves", `${url.origin} ${why}`, {
       hint: "check that its URL is right and its instance up to date",
+      detail: { redirects },
     });
   };
   if (response.status >= 300 && response.status < 400)
-    throw await refuse("answers with a redirect, which is not followed");
+    throw await refuse("answers with a redirect, which is not followed", true);
   const encoding = response.headers.get("content-encoding");
   if (encoding !== null && encoding !== "identity")
     throw await refuse(`sends a body encoded as ${encoding.slice(0, 20)}`);
@@ -202,9 +203,14 @@ function unreachable(url: URL, why: string, cause?: unknown): SplError {
   return new SplError("peer_unreachable", `cannot reach ${url.origin}: ${why}`, { cause });
 }
 
+const REASONS: Record<string, string> = {
+  ConnectionRefused: "connection refused",
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "it closed the connection",
+  EPROTO: "it does not speak TLS (https) there",
+};
+
 function reason(cause: unknown): string {
   const code = systemCode(cause);
-  return code === "ConnectionRefused" || code === "ECONNREFUSED"
-    ? "connection refused"
-    : (code ?? String(cause));
+  return code === undefined ? String(cause) : (REASONS[code] ?? code);
 }

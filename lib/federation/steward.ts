@@ -1,5 +1,6 @@
 import { utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
+import { keyFromSeed } from "../identity/key.ts";
 import { MAX_STATEMENT_BYTES, readStatement, type Statement } from "../identity/statement.ts";
 import { foldReserved } from "../instance/reserved.ts";
 import {
@@ -11,10 +12,14 @@ import {
   refuseRevoked,
   revokedStatement,
 } from "../instance/steward.ts";
+import type { Adoption } from "../instance/types.ts";
 import type { FederationContext } from "./context.ts";
 import { publish } from "./directory.ts";
 import { exchangeJson } from "./exchange.ts";
+import { decodeStatement, SEEN, signRequest } from "./http_signature.ts";
 import { learn } from "./learn.ts";
+import { PAIR_PATH } from "./pairing.ts";
+import { safeFetch } from "./safe_fetch.ts";
 
 /** How this home tells where its identity lives, and learns whether another has taken it over (spec, section 3). */
 
@@ -97,6 +102,37 @@ export async function revokeIdentity(ctx: FederationContext, did: string, by: st
   });
   ctx.announce();
   return makeRound(ctx);
+}
+
+/**
+ * Asks the peers of an identity that this home is about to adopt what they know of it, in its own name, and learns that.
+ * The question changes nothing there: any statement outranks the one that it brings. Nobody who cannot be reached fails it.
+ */
+export async function askPeers(
+  ctx: FederationContext,
+  { did, seed, peers }: Adoption,
+  signal: AbortSignal,
+): Promise<void> {
+  if (ctx.isolated) return;
+  const { store, ports } = ctx.instance;
+  const { stewardId } = await store.read((reader) => ctx.instance.signer(reader));
+  const key = keyFromSeed(seed);
+  const statement = ownStatement({ did, key, stewardId, epoch: 0 }, null, ports.clock());
+  const facts = { method: "GET", path: PAIR_PATH, body: null } as const;
+  const ask = async ({ did: to, url }: Adoption["peers"][number]) => {
+    const headers = signRequest({ ...facts, to }, statement, key, ports);
+    const answer = await safeFetch(
+      url + PAIR_PATH,
+      { method: "GET", headers, signal },
+      { policy: ctx.policy, ...(ctx.resolve && { resolve: ctx.resolve }) },
+    );
+    await answer.cancel();
+    const seen = answer.headers.get(SEEN);
+    return seen === null ? null : decodeStatement(seen, ports.clock());
+  };
+  for (const told of await Promise.allSettled(peers.map(ask))) {
+    if (told.status === "fulfilled" && told.value?.did === did) await learn(ctx, told.value);
+  }
 }
 
 /** Pushes a statement to a peer and returns the highest that it knows of that DID. */

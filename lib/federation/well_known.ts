@@ -58,21 +58,30 @@ export function describeInstance(
   return { ...fields, sig: toBase64Url(key.sign(message(fields))) };
 }
 
+/** What to do where a URL is no instance's. */
+export const CHECK_URL = "check the URL, its port and http or https: the peer's spl status shows it";
+
 /**
  * Who answers at a base URL, proven by its signature.
- * @throws SplError peer_misbehaves saying what is wrong, statement_refused, peer_unreachable, address_refused
+ * @throws SplError peer_unreachable, also where no instance answers; peer_misbehaves saying what is wrong with its
+ *   description; statement_refused, address_refused
  */
 export async function discover(ctx: FederationContext, url: string): Promise<WellKnown> {
-  const answer = await exchangeJson(ctx, `${url}${WELL_KNOWN}`, { method: "GET" }, MAX_BYTES);
+  const nobody = (message: string, cause?: unknown) =>
+    new SplError("peer_unreachable", message, { hint: CHECK_URL, cause });
+  const request = { method: "GET" } as const;
+  const answer = await exchangeJson(ctx, `${url}${WELL_KNOWN}`, request, MAX_BYTES).catch((error) => {
+    const odd = error instanceof SplError && error.code === "peer_misbehaves";
+    throw odd ? nobody(error.message, error) : error;
+  });
   const now = ctx.instance.ports.clock();
-  const refuse = (why: string) => new SplError("peer_misbehaves", `${url}${WELL_KNOWN} ${why}`);
-  if (answer === null) {
-    throw new SplError("not_found", `there is no instance at ${url}`, {
-      hint: "check the URL; the peer's spl status shows it",
+  const refuse = (why: string) =>
+    new SplError("peer_misbehaves", `${url}${WELL_KNOWN} ${why}`, {
+      hint: "spl doctor, there and here, tells more",
     });
-  }
+  if (answer === null) throw nobody(`there is no instance at ${url}`);
   const told = shaped(answer);
-  if (told === null) throw refuse("has not the form of an instance's description");
+  if (told === null) throw nobody(`${url}${WELL_KNOWN} has not the form of an instance's description`);
   const { sig, ...fields } = told;
   const key = believable(told.public_key);
   if (key === null || !certifies(told.did, key)) throw refuse(`has a key that is not the key of ${told.did}`);

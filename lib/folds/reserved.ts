@@ -36,6 +36,7 @@ export class InstanceFolds {
   /** Entries of other threads pass without effect. */
   add(entries: Entry[]): void {
     for (const entry of entries) {
+      if (entry.thread === RESERVED_THREADS.pairs) this.pairs.place(entry);
       if (entry.signer !== this.did) continue;
       if (entry.thread === RESERVED_THREADS.pairs) this.pairs.add(foldInput(entry));
       else if (entry.thread === RESERVED_THREADS.consent) this.consent.add(foldInput(entry));

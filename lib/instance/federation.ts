@@ -1,6 +1,6 @@
 import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
-import { type Pair, POLL_S } from "../folds/pairs.ts";
+import { type Pair, type PairFold, POLL_S } from "../folds/pairs.ts";
 import { RESERVED_THREADS } from "../folds/reserved.ts";
 import type { JsonObject } from "../record/types.ts";
 import type { PairRequest, Reader, Writer } from "../store/types.ts";
@@ -18,6 +18,8 @@ export interface PairView extends Pair {
   problem: string | null;
 }
 
+const LIST = "spl federation list shows all";
+
 /** What can be changed of a pair; what is left out stays. */
 export type PairChange = {
   [Name in "state" | "mode" | "interval_s" | "threads"]?: Pair[Name] | undefined;
@@ -30,28 +32,51 @@ export function shownState({ state, problem }: PairView): PairView["state"] | "d
 
 /** Pairs in the order in which they were opened, then those who ask to be one. */
 export function listPairs(instance: Instance): Promise<PairView[]> {
-  return instance.store.read((reader) => pairViews(instance, reader));
+  return instance.store.read(async (reader) => viewsOf((await foldReserved(instance, reader)).pairs, reader));
 }
 
-/** @param name an ID, the beginning of one, or the peer's DID. @throws SplError not_found, usage */
+/**
+ * Also one that was revoked, where no other is called so.
+ * @param name an ID, also of the request that it answers, the beginning of one, or the peer's DID
+ * @throws SplError not_found, usage
+ */
 export function showPair(instance: Instance, name: string): Promise<PairView> {
   return instance.store.read((reader) => findPair(instance, reader, name));
 }
 
-/** @throws SplError not_found; usage for the beginning of several IDs */
+/** As `showPair`. @throws SplError not_found; usage for the beginning of several IDs */
 export async function findPair(instance: Instance, reader: Reader, name: string): Promise<PairView> {
-  const views = await pairViews(instance, reader);
-  const named = inUse(views, name);
-  if (named !== null) return named;
-  const found = views.filter(({ id }) => name !== "" && id.startsWith(name));
-  if (found.length === 1) return found[0]!;
-  const hint = "spl federation list shows all";
-  if (found.length > 1) throw new SplError("usage", `${name} is the beginning of several IDs`, { hint });
-  throw new SplError("not_found", `there is no pair ${name.slice(0, 300)}`, { hint });
+  const { pairs } = await foldReserved(instance, reader);
+  const revoked = pairs.all().filter(({ state }) => state === "revoked");
+  const ended = revoked.map(
+    (pair): PairView => ({ ...pair, approval: null, last_sync: null, problem: null }),
+  );
+  const namesOf = (pair: Pair) => pairs.namesOf(pair);
+  const allNames = ({ id, peer_did }: Pair) => [id, ...pairs.partsOf(peer_did).flatMap(namesOf)];
+  const found = named(await viewsOf(pairs, reader), name, allNames) ?? named(ended, name, namesOf);
+  if (found !== null) return found;
+  throw new SplError("not_found", `there is no pair ${name.slice(0, 300)}`, { hint: LIST });
 }
 
-async function pairViews(instance: Instance, reader: Reader): Promise<PairView[]> {
-  const pairs = (await foldReserved(instance, reader)).pairs.standing();
+/** @param ids of one of them @throws SplError usage for the beginning of several */
+function named(views: PairView[], name: string, ids: (view: PairView) => string[]): PairView | null {
+  const own = views.findLast(({ peer_did }) => peer_did === name);
+  if (own !== undefined || name === "") return own ?? null;
+  const found = views.filter((view) => ids(view).some((id) => id.startsWith(name)));
+  if (found.length < 2) return found[0] ?? null;
+  throw new SplError("usage", `${name} is the beginning of several IDs`, { hint: LIST });
+}
+
+/** @throws SplError conflict for a pair that has ended */
+export function requireStanding({ id, peer_did, state }: PairView): void {
+  if (state !== "revoked") return;
+  throw new SplError("conflict", `the pair ${id.slice(0, 12)} with ${peer_did} is revoked`, {
+    hint: "spl federation pair URL asks for a new one",
+  });
+}
+
+async function viewsOf(fold: PairFold, reader: Reader): Promise<PairView[]> {
+  const pairs = fold.standing();
   const peers = new Map((await reader.peers()).map((peer) => [peer.did, peer]));
   const asking = (await reader.pairRequests()).map(requestedPair);
   return [...pairs, ...asking].map((pair): PairView => {
@@ -73,16 +98,10 @@ function requestedPair({ id, did, url }: PairRequest): Pair {
   };
 }
 
-/** The pair with this peer that is not revoked and in use, or null. */
+/** The pair with this peer that is not revoked, or null. */
 export async function pairWith(instance: Instance, reader: Reader, peer: string): Promise<Pair | null> {
   const { pairs } = await foldReserved(instance, reader);
-  return inUse(pairs.standing(), peer);
-}
-
-/** Of several with one peer, as where the records of two homes were united: the newest that is active, else the newest. */
-function inUse<T extends Pair>(pairs: readonly T[], peer: string): T | null {
-  const own = pairs.filter(({ peer_did }) => peer_did === peer);
-  return own.findLast(({ state }) => state === "active") ?? own.at(-1) ?? null;
+  return pairs.standing().find(({ peer_did }) => peer_did === peer) ?? null;
 }
 
 /** Writes a record on `th_federation_pairs` in the instance's own name and returns its id. */
@@ -90,13 +109,23 @@ export function recordPair(instance: Instance, writer: Writer, body: JsonObject)
   return emitOwn(instance, writer, RESERVED_THREADS.pairs, { topic: "pair", ...body });
 }
 
+/** Changes the pair with a peer by a record, and where it has taken in others, by one for each. */
+export async function recordChange(
+  instance: Instance,
+  writer: Writer,
+  peer: string,
+  change: JsonObject,
+): Promise<void> {
+  const { pairs } = await foldReserved(instance, writer);
+  for (const { id } of pairs.partsOf(peer)) await recordPair(instance, writer, { pair: id, ...change });
+}
+
 /** Says by record that the peer of a pair lives at another URL now; false where that is known, or the pair gone. */
-export function movePair(instance: Instance, id: string, url: string): Promise<boolean> {
+export function movePair(instance: Instance, peer: string, url: string): Promise<boolean> {
   return instance.store.transact(async (writer) => {
-    const { pairs } = await foldReserved(instance, writer);
-    const pair = pairs.standing().find((each) => each.id === id);
-    if (!pair || pair.url === url) return false;
-    await recordPair(instance, writer, { pair: id, url });
+    const pair = await pairWith(instance, writer, peer);
+    if (pair === null || pair.url === url) return false;
+    await recordChange(instance, writer, peer, { url });
     return true;
   });
 }
@@ -104,7 +133,7 @@ export function movePair(instance: Instance, id: string, url: string): Promise<b
 /**
  * Changes a pair by record; without effect where all is so already.
  * @param name an ID, the beginning of one, or the peer's DID
- * @throws SplError not_found, usage; conflict for one that is not approved yet, except to revoke it
+ * @throws SplError not_found, usage; conflict for one that has ended, or is not approved yet, except to revoke it
  */
 export function changePair(
   instance: Instance,
@@ -125,8 +154,10 @@ export function changePair(
     }
     const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
     const changed: PairView = { ...pair, ...given };
-    if (JSON.stringify(changed) === JSON.stringify(pair)) return pair;
-    await recordPair(instance, writer, { pair: id, ...given });
+    const replaced = pair.state === "revoked" && (await pairWith(instance, writer, peer_did)) !== null;
+    if (!replaced && JSON.stringify(changed) === JSON.stringify(pair)) return pair;
+    requireStanding(pair);
+    await recordChange(instance, writer, peer_did, given as JsonObject);
     if (change.state === "revoked") await writer.removePeer(peer_did);
     const at = instance.ports.clock();
     if (change.state) await writer.addAudit(at, `pair.${change.state}`, { peer: peer_did, by });

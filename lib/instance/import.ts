@@ -21,16 +21,19 @@ import {
 } from "./intake.ts";
 import { Spool } from "./spool.ts";
 import { highestEpoch, refuseRevoked, requireActive } from "./steward.ts";
-import type { BundleVerified, ImportOptions, ImportSummary } from "./types.ts";
+import type { Adoption, BundleVerified, ImportOptions, ImportSummary } from "./types.ts";
 
 /** Page cache while a bundle goes in; the same whatever its size. */
 const IMPORT_CACHE_KIB = 64 * 1024;
+
+/** Pairs of a bundle, the last ones, that are asked what they know of its identity. */
+const MAX_ASKED = 64;
 
 export interface ImportPorts extends Partial<Ports> {
   /** Called when every byte has been checked and before anything is written. */
   onVerified?: (verified: BundleVerified) => void;
   /** Called before the identity of a bundle is adopted: what is known elsewhere of where it lives can be learnt. */
-  beforeAdoption?: (did: string) => Promise<void>;
+  beforeAdoption?: (adoption: Adoption) => Promise<void>;
 }
 
 /**
@@ -76,7 +79,8 @@ export async function importBundle(
   });
   const importing = new Import(instance, options, received);
   const { did } = await instance.store.read((reader) => instance.signer(reader));
-  if (importing.adopts(did)) await beforeAdoption?.(inspection.manifest.source_did);
+  const adoption = importing.adoptionBy(did);
+  if (adoption !== null) await beforeAdoption?.(adoption);
   if (options.dryRun) return await instance.store.read((reader) => importing.rehearse(reader));
   return await importing.commit();
 }
@@ -180,25 +184,28 @@ class Import {
     return after.did === this.inspection.manifest.source_did ? this.contents : { accounts: [], tokens: [] };
   }
 
-  /** Whether an instance that is `did` becomes another one. */
-  adopts(did: string): boolean {
+  /** Who an instance that is `did` becomes; null where it stays who it is. */
+  adoptionBy(did: string): Adoption | null {
     const { seed } = this.contents;
-    const { manifest } = this.inspection;
-    return !this.options.keepIdentity && seed !== null && manifest.source_did !== did;
+    const { manifest, folds } = this.inspection;
+    if (this.options.keepIdentity || seed === null || manifest.source_did === did) return null;
+    const known = folds.pairs.standing().slice(-MAX_ASKED);
+    const peers = known.flatMap(({ peer_did, url }) => (url === null ? [] : [{ did: peer_did, url }]));
+    return { did: manifest.source_did, seed, peers };
   }
 
   /** The identity that the bundle brings, or null where this instance stays who it is. @throws SplError superseded */
   async #adopted(reader: Reader, current: Signer): Promise<Signer | null> {
-    const { manifest } = this.inspection;
-    const { seed } = this.contents;
-    if (seed === null || !this.adopts(current.did)) return null;
+    const adoption = this.adoptionBy(current.did);
+    if (adoption === null) return null;
+    const { did, seed } = adoption;
     const key: KeyPair = keyFromSeed(seed);
     const { stewardId, url } = current;
-    const incoming = { did: manifest.source_did, stewardId, url, epoch: current.epoch };
+    const incoming = { did, stewardId, url, epoch: current.epoch };
     await refuseRevoked(reader, incoming.did);
     return {
       ...incoming,
-      name: parseInstanceDid(manifest.source_did)!.name,
+      name: parseInstanceDid(did)!.name,
       fingerprint: key.fingerprint,
       publicKey: key.publicKey,
       epoch: Math.max(this.instance.ports.clock(), 1 + (await highestEpoch(reader, incoming))),

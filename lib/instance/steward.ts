@@ -9,7 +9,11 @@ import type { InstanceState } from "./types.ts";
 /** One identity, one living steward (spec, section 3): who it is, and what this home must not do when it is not it. */
 
 /** This home's own statement, saying that it lives at `url`. */
-export function ownStatement(signer: Signer, url: string | null, now: number): Statement {
+export function ownStatement(
+  signer: Pick<Signer, "did" | "key" | "stewardId" | "epoch">,
+  url: string | null,
+  now: number,
+): Statement {
   const { did, key, stewardId, epoch } = signer;
   return signStatement(
     {

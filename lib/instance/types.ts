@@ -81,6 +81,14 @@ export interface BundleVerified {
   manifest: Manifest;
 }
 
+/** An identity that a home is about to become, and who may know what has become of it meanwhile. */
+export interface Adoption {
+  did: string;
+  /** 32 bytes, its private key. */
+  seed: Uint8Array;
+  peers: { did: string; url: string }[];
+}
+
 export type IdentityOutcome = "adopted" | "unchanged" | "kept";
 
 export interface ImportSummary {

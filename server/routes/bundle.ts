@@ -10,7 +10,9 @@ import {
 import { toProblem } from "../../lib/api/problem.ts";
 import { ImportEvent, ImportSummary as ImportSummaryShape } from "../../lib/api/schemas.ts";
 import { toBase64Url } from "../../lib/base/bytes.ts";
+import { SplError } from "../../lib/base/errors.ts";
 import { rollbackCopies } from "../../lib/base/home.ts";
+import { requireActive } from "../../lib/instance/steward.ts";
 import type { ImportSummary } from "../../lib/instance/types.ts";
 import { canonicalBytes } from "../../lib/record/canonical.ts";
 import { json, ndjson, streamed } from "../answer.ts";
@@ -85,7 +87,9 @@ export const bundleRoutes: Route[] = [
         copies: rollbackCopies(ctx.env),
         by: grant.account,
       };
-      const job = await ctx.jobs.startImport(bodyChunks(call), options, (did) => ctx.steward.lookUp(did));
+      const job = await ctx.jobs.startImport(bodyChunks(call), options, (adoption) =>
+        ctx.steward.lookUp(adoption),
+      );
       const imported = job.imported.then((summary) => settle(ctx, summary));
       imported.catch(() => undefined);
       if (answerType !== NDJSON_TYPE) return json(await imported);
@@ -121,8 +125,20 @@ export const bundleRoutes: Route[] = [
 /** What is left to do once the records are in. */
 async function settle(ctx: AppContext, summary: ImportSummary): Promise<ImportSummary> {
   ctx.changes.announce();
-  if (summary.identity === "adopted" && !summary.dry_run) await ctx.steward.adopted();
-  return summary;
+  if (summary.identity !== "adopted" || summary.dry_run) return summary;
+  await ctx.steward.adopted();
+  return { ...summary, problem: summary.problem ?? (await lost(ctx)) };
+}
+
+/** Why the identity that was just adopted cannot be used here, in one line; null where it can. */
+async function lost({ instance }: AppContext): Promise<string | null> {
+  try {
+    await instance.store.read(async (reader) => requireActive(reader, await instance.signer(reader)));
+    return null;
+  } catch (error) {
+    // The import is done. Where the instance is being stopped meanwhile, its next start tells.
+    return error instanceof SplError && error.code === "superseded" ? error.message : null;
+  }
 }
 
 async function* importEvents(ctx: AppContext, { verified, imported }: ImportJob): AsyncGenerator<string> {

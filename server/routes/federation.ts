@@ -3,6 +3,7 @@ import { JSON_TYPE } from "../../lib/api/media.ts";
 import { Pair, PairChange, PairingAnswer, RequestPair } from "../../lib/api/schemas.ts";
 import { SplError } from "../../lib/base/errors.ts";
 import { readBaseUrl } from "../../lib/client/config.ts";
+import { learn } from "../../lib/federation/learn.ts";
 import {
   approvePair,
   followPairing,
@@ -104,7 +105,8 @@ export const federationRoutes: Route[] = [
     async handle(call) {
       const { ctx, peer } = call;
       ctx.pace.step(peer, "pair", MAX_ASKED);
-      const { statement } = await signedCaller(call);
+      const { statement, pair } = await signedCaller(call);
+      if (pair !== null) await learn(ctx.federation, statement);
       const stranger = () => ctx.pace.step(peer, "pair-request", MAX_STRANGERS);
       const state = await receiveRequest(ctx.federation, statement, stranger);
       ctx.changes.announce();

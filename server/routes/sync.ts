@@ -5,6 +5,7 @@ import { SplError } from "../../lib/base/errors.ts";
 import { MAX_MESSAGE_BYTES, openReconciliation, stepReconciliation } from "../../lib/federation/reconcile.ts";
 import type { SyncOutcome as Outcome } from "../../lib/federation/syncs.ts";
 import type { Pair } from "../../lib/folds/pairs.ts";
+import { RESERVED_THREADS } from "../../lib/folds/reserved.ts";
 import { listPairs, showPair } from "../../lib/instance/federation.ts";
 import type { Selection } from "../../lib/store/types.ts";
 import { json, ndjson } from "../answer.ts";
@@ -26,6 +27,7 @@ export const syncRoutes: Route[] = [
     answers: { 200: { [NDJSON_TYPE]: SyncOutcome } },
     async handle(call) {
       const { from, thread } = await readJson(call, SyncRequest);
+      refuseReserved(thread);
       const pairs = await pairsToSync(call, from);
       const { syncs } = call.ctx;
       const outcomes = pairs.map(
@@ -59,6 +61,14 @@ export const syncRoutes: Route[] = [
     },
   }),
 ];
+
+/** @throws SplError usage */
+function refuseReserved(thread: string | undefined): void {
+  if (!Object.values<string | undefined>(RESERVED_THREADS).includes(thread)) return;
+  throw new SplError("usage", `${thread} holds an instance's own state, which no sync carries`, {
+    hint: "spl export does, for another home of the same identity",
+  });
+}
 
 /** @throws SplError not_found, usage; conflict for a pair that is not active */
 async function pairsToSync({ ctx }: Call, from: string | undefined): Promise<Pair[]> {

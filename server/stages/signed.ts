@@ -73,5 +73,7 @@ export async function signedBy(call: Call): Promise<PairedCaller> {
     pair = await instance.store.read((reader) => pairWith(instance, reader, did));
   if (pair?.state === "active") return { ...caller, pair };
   const why = pair ? `the pair is ${pair.state}` : "it is not paired with this instance";
-  throw new SplError("pair_unknown", `${did} may not have this: ${why}`);
+  throw new SplError("pair_unknown", `${did} may not have this: ${why}`, {
+    detail: { pair: pair?.state ?? "none" },
+  });
 }

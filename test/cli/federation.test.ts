@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Consent, Namespace, Pair } from "../../lib/api/wire.ts";
 import { Machine } from "../kit/machine.ts";
@@ -69,6 +69,11 @@ test("one side asks, the other approves, and both are told", async () => {
     /^[0-9a-f]{12} +did:sync.* active +(?:never|\S+Z)$/,
   );
   expect(await b.ok("audit")).toContain("pair.active");
+  // The request's ID, which the operator was told, goes on meaning the pair.
+  expect(await json<Pair>(b, "federation", "show", request!.id)).toEqual(there!);
+  const twice = await b.spl("federation", "approve", request!.id);
+  expect([twice.status, twice.stdout]).toEqual([1, ""]);
+  expect(twice.stderr).toContain(`the pair with ${didA} is active`);
 });
 
 test("--wait ends when the other side approves, rejects, or lets the time run out", async () => {
@@ -156,6 +161,17 @@ test("a pair is paused, resumed, set and revoked, each by one record that travel
 
   expect(await a.ok("federation", "revoke", id, "--yes")).toContain("is revoked");
   expect(await pairs(a)).toEqual([]);
+  expect((await a.spl("federation", "list")).stderr).toBe("no pairs; spl federation pair URL asks for one\n");
+  for (const name of [id, id.slice(0, 8), peer_did]) {
+    expect(await json<Pair>(a, "federation", "show", name)).toMatchObject({ id, peer_did, state: "revoked" });
+  }
+  // What is so already is so.
+  await a.ok("federation", "revoke", id, "--yes");
+  for (const verb of ["resume", "approve", "reject", "refresh"]) {
+    const ended = await a.spl("federation", verb, id);
+    expect({ verb, status: ended.status, stdout: ended.stdout }).toEqual({ verb, status: 1, stdout: "" });
+    expect(ended.stderr).toContain("is revoked; spl federation pair URL asks for a new one");
+  }
   const refused = await b.spl("sync");
   const { problem } = (await pairs(b))[0]!;
   for (const said of [refused.stderr, problem]) {
@@ -165,6 +181,13 @@ test("a pair is paused, resumed, set and revoked, each by one record that travel
   await b.ok("federation", "pair", a.url);
   expect(await pairs(a)).toMatchObject([{ state: "establishing", approval: "here" }]);
   expect(await pairs(b)).toMatchObject([{ state: "establishing", approval: "there" }]);
+  const rejected = await a.ok("federation", "reject", peer_did);
+  expect(rejected).toBe(`✓ the request of ${peer_did} was rejected\n`);
+  // The old ID does not mean the pair that takes the place of the old one.
+  await a.ok("federation", "pair", b.url);
+  expect(await pairs(a)).toMatchObject([{ state: "active" }]);
+  expect((await a.spl("federation", "revoke", id, "--yes")).stderr).toContain("is revoked");
+  expect(await json<Pair>(a, "federation", "show", peer_did)).toMatchObject({ state: "active" });
 });
 
 test("a namespace crosses under a grant only, until it is taken back", async () => {
@@ -219,6 +242,112 @@ test("a private address is refused with the setting that would allow it, and one
   expect(await pairs(b)).toEqual([]);
 });
 
+describe("a pair that cannot be asked for", () => {
+  /** It says why and what to type, and leaves no record behind. */
+  async function refused(asker: Machine, url: string, status: number, ...said: string[]) {
+    const { records } = await asker.status();
+    const before = await pairs(asker);
+    const told = await asker.spl("federation", "pair", url);
+    expect({ url, status: told.status, stdout: told.stdout }).toEqual({ url, status, stdout: "" });
+    for (const each of said) expect(told.stderr).toContain(each);
+    expect(told.stderr.trim()).toMatch(/^[^\n]+; [^\n]+$/);
+    expect((await asker.status()).records).toBe(records);
+    expect(await pairs(asker)).toEqual(before);
+  }
+
+  test("as its identity was revoked is refused by name, also by who was paired with it", async () => {
+    await using stack = new AsyncDisposableStack();
+    const { a, b } = await pairUp(stack);
+    const fresh = stack.use(await Machine.serving());
+    const did = await didOf(b);
+    await b.ok("identity", "revoke", "--yes");
+    for (const asker of [fresh, a]) {
+      await until(
+        () => pairs(asker),
+        ({ length }) => length === 0,
+      );
+      await refused(asker, b.url, 5, `${did} was revoked (`, "nobody can be paired with it");
+    }
+  });
+
+  test("as the other side is isolated, or is asked too often, asks for nothing", async () => {
+    await using stack = new AsyncDisposableStack();
+    const isolated = stack.use(await Machine.serving("", { flags: ["--isolated"] }));
+    const [a, b, c] = [
+      stack.use(await Machine.serving()),
+      stack.use(await Machine.serving()),
+      stack.use(await Machine.serving()),
+    ];
+    await refused(a, isolated.url, 3, "runs isolated", `spl federation pair ${isolated.url} asks again`);
+    for (let n = 0; n < 10; n++) await a.ok("federation", "pair", b.url);
+    await refused(c, b.url, 5, "more than 10 such requests", "try again in ");
+    expect((await pairs(b)).map(({ peer_did }) => peer_did)).toEqual([await didOf(a)]);
+  });
+
+  test("as no instance is there has the status that refresh and sync have", async () => {
+    await using stack = new AsyncDisposableStack();
+    const { a, b } = await pairUp(stack);
+    const { port } = b.daemon;
+    await b.stop();
+    await refused(a, b.url, 3, "connection refused", "check the URL");
+    let answer: () => Response | Promise<Response> = () => new Response("<p>hello</p>");
+    const server = Bun.serve({ port, hostname: "127.0.0.1", fetch: () => answer() });
+    stack.defer(() => server.stop(true));
+    const answers: [typeof answer, string][] = [
+      [answer, "something else than JSON"],
+      [() => Response.json({ hello: 1 }), "has not the form"],
+      [() => new Response("oh", { status: 500 }), "answers 500"],
+      [() => Response.json({ oh: 1 }, { status: 500 }), "answers with status 500"],
+      [() => new Response("gone", { status: 404 }), "there is no instance"],
+      [() => Response.redirect("https://login.example", 302), "redirect"],
+    ];
+    for (const [each, said] of answers) {
+      answer = each;
+      await refused(a, b.url, 3, said, "check the URL");
+      const refresh = await a.spl("federation", "refresh", await didOfPair(a));
+      expect([refresh.status, refresh.stdout]).toEqual([3, ""]);
+      expect(refresh.stderr).toContain("spl federation pair URL tells where it lives");
+      expect((await a.spl("sync")).status).toBe(3);
+    }
+    await refused(a, b.url.replace("http", "https"), 3, "does not speak TLS", "check the URL");
+    answer = () => new Promise(() => undefined);
+    await refused(a, b.url, 3, "no answer within 5 seconds", "check the URL");
+  }, 60_000);
+
+  const didOfPair = async (machine: Machine) => (await pairs(machine))[0]!.peer_did;
+});
+
+test("both sides that ask at the same time are paired", async () => {
+  await using a = await Machine.serving();
+  await using b = await Machine.serving();
+  await Promise.all([a.ok("federation", "pair", b.url), b.ok("federation", "pair", a.url)]);
+  for (const machine of [a, b]) await pairUntil(machine, ({ state }) => state === "active");
+});
+
+test("a pairing anew puts an end to what was wrong before, and a pause is told with who has to end it", async () => {
+  await using stack = new AsyncDisposableStack();
+  const a = stack.use(await Machine.serving());
+  const auto = `[federation]\nallow_networks = ["127.0.0.0/8"]\nauto_approve = ["did:sync:instance:*"]\n`;
+  const b = stack.use(await Machine.serving("", { config: auto }));
+  await a.ok("federation", "pair", b.url);
+  const [didA, didB] = [await didOf(a), await didOf(b)];
+  await b.ok("federation", "pause", didA);
+  expect((await a.spl("sync")).stderr).toContain(
+    "the pair is paused; its operator goes on with spl federation resume there",
+  );
+  await b.ok("federation", "revoke", didA, "--yes");
+  await a.spl("sync");
+  expect(await a.ok("federation", "show", didB)).toContain("state:      degraded");
+  const anew = await a.ok("federation", "pair", b.url);
+  expect(anew).toStartWith("✓ Paired with");
+  expect(anew).toContain("state:      active");
+  expect(anew).not.toContain("problem");
+
+  const reserved = await a.spl("sync", "th_federation_pairs", "from", didB);
+  expect([reserved.status, reserved.stdout]).toEqual([2, ""]);
+  expect(reserved.stderr).toContain("which no sync carries; spl export does");
+});
+
 test("a pair outlives the move of one side, from both sides and without a directory", async () => {
   await using stack = new AsyncDisposableStack();
   const { a, b } = await pairUp(stack);
@@ -271,6 +400,51 @@ test("two homes of one identity do not both go on once they have a peer in commo
   expect(await pairs(b)).toMatchObject([{ url: moved.url, state: "active" }]);
   expect((await moved.status()).state).toBe("active");
 });
+
+test("two homes of one identity that were united have one pair with a peer, whatever each of them had", async () => {
+  await using stack = new AsyncDisposableStack();
+  const peer = stack.use(await Machine.serving());
+  const left = stack.use(await Machine.serving());
+  const file = (name: string) => join(left.home.path, name);
+  await left.ok("export", "--out", file("before.tar"));
+  const pairWith = async (home: Machine) => {
+    await home.ok("federation", "pair", peer.url);
+    if ((await pairs(peer))[0]?.approval === "here")
+      await peer.ok("federation", "approve", await didOf(home));
+    await home.ok("federation", "pair", peer.url);
+  };
+  await pairWith(left);
+  await left.ok("export", "--out", file("after.tar"));
+  await left.stop();
+  const home = stack.use(await Machine.serving());
+  await home.ok("import", file("before.tar"));
+  await pairWith(home);
+  expect(await home.ok("import", file("after.tar"), "--force-overwrite")).toContain("federation pairs:    1");
+  const [pair] = (await pairs(home)) as [Pair];
+  expect(await pairs(home)).toHaveLength(1);
+  expect(await home.ok("export", "--out", file("united.tar"))).toContain("federation pairs: 1\n");
+  await home.ok("verify", file("united.tar"));
+  await home.ok("drill");
+  const synced = await home.ok("sync");
+  expect(synced.match(/✓ did:/g)).toHaveLength(1);
+
+  const did = await didOf(peer);
+  expect(await home.ok("federation", "pause", did)).toContain("state:      paused");
+  expect((await peer.spl("sync")).stderr).toContain("the pair is paused");
+  await home.ok("federation", "resume", pair.id);
+  await peer.ok("sync");
+  await home.ok("federation", "thread-allow", did, "th_only");
+  await home.ok("federation", "set-mode", did, "on-demand");
+  await home.ok("federation", "set-poll-interval", did, "30");
+  expect(await json<Pair>(home, "federation", "show", did)).toMatchObject({
+    threads: ["th_only"],
+    mode: "on-demand",
+    interval_s: 30,
+  });
+  await home.ok("federation", "revoke", did, "--yes");
+  expect(await pairs(home)).toEqual([]);
+  expect((await peer.spl("sync")).stderr).toContain("it is not paired with this instance");
+}, 60_000);
 
 test.each([
   ["from the directory", true],

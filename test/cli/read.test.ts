@@ -169,7 +169,7 @@ describe("what is there", () => {
     const words = {
       "thread list": "no threads yet; spl intend TEXT opens one",
       "actor list": "no actors yet; spl intend TEXT writes a first record",
-      "federation list": "no pairs yet; spl federation pair URL asks for one",
+      "federation list": "no pairs; spl federation pair URL asks for one",
       "consent list": "no grants: pairs share the namespace default only",
     };
     for (const [command, word] of Object.entries(words)) {

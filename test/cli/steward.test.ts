@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Statement } from "../../lib/identity/statement.ts";
@@ -78,14 +78,8 @@ test("without a directory, a peer of both homes tells the one from the other", a
   const folder = stack.use(new ScratchHome());
   const laptop = stack.use(await Machine.serving());
   const peer = stack.use(await Machine.serving());
-  for (const [self, other] of [
-    [laptop, peer],
-    [peer, laptop],
-  ] as const) {
-    const [{ instance_did: actor }, { instance_did: peer_did }] = [await self.status(), await other.status()];
-    const body = { topic: "pair", peer_did, url: other.url, state: "active" };
-    await self.daemon.emit({ thread: "th_federation_pairs", act: "LEARN", actor, body });
-  }
+  await say(laptop, (await peer.status()).instance_did, peer.url);
+  await say(peer, (await laptop.status()).instance_did, laptop.url);
   // It says once where it lives before it moves, as any of its requests would.
   const statement = ((await laptop.daemon.json("/.well-known/syncropel")) as { statement: object }).statement;
   expect((await peer.daemon.post("/federation/v1/statement", statement)).status).toBe(200);
@@ -106,6 +100,71 @@ test("without a directory, a peer of both homes tells the one from the other", a
   expect(await peer.daemon.json<unknown[]>("/v1/federation/pairs")).toEqual([]);
   await laptop.until(({ state }) => state === "revoked");
 }, 60_000);
+
+/** The first says by record that it is paired with a DID at a URL. */
+async function say(machine: Machine, peer_did: string, url: string): Promise<void> {
+  const { instance_did: actor } = await machine.status();
+  const body = { topic: "pair", peer_did, url, state: "active" };
+  await machine.daemon.emit({ thread: "th_federation_pairs", act: "LEARN", actor, body });
+}
+
+describe("without a directory, an identity that was revoked", () => {
+  test("is not adopted from an older bundle where a peer that it names knows of its end", async () => {
+    await using stack = new AsyncDisposableStack();
+    const folder = stack.use(new ScratchHome());
+    const laptop = stack.use(await Machine.serving());
+    const peer = stack.use(await Machine.serving());
+    const { instance_did: did } = await laptop.status();
+    await say(laptop, (await peer.status()).instance_did, peer.url);
+    await say(peer, did, laptop.url);
+    const bundle = join(folder.path, "laptop.tar");
+    await laptop.ok("export", "--out", bundle);
+    await laptop.ok("identity", "revoke", "--yes");
+
+    const fresh = stack.use(await Machine.serving());
+    const before = await fresh.status();
+    for (const more of [["--dry-run"], []]) {
+      const { status, stdout, stderr } = await fresh.spl("import", bundle, ...more);
+      expect([status, stdout]).toEqual([5, expect.not.stringContaining("complete")]);
+      expect(stderr).toContain(`${did} was revoked (`);
+    }
+    expect(await fresh.status()).toMatchObject({
+      instance_did: before.instance_did,
+      records: 0,
+      state: "active",
+    });
+    // To ask changes nothing at the peer.
+    expect(await peer.daemon.json<unknown[]>("/v1/federation/pairs")).toEqual([]);
+  }, 60_000);
+
+  test("is told by the import that adopted it where a peer told it too late", async () => {
+    await using stack = new AsyncDisposableStack();
+    const folder = stack.use(new ScratchHome());
+    const laptop = stack.use(await Machine.serving());
+    let ended: object = {};
+    const late = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: ({ method }) => (method === "POST" ? Response.json(ended) : new Response("", { status: 503 })),
+    });
+    stack.defer(() => late.stop(true));
+    await say(laptop, "did:sync:instance:late", `http://127.0.0.1:${late.port}`);
+    const bundle = join(folder.path, "laptop.tar");
+    await laptop.ok("export", "--out", bundle);
+    await laptop.ok("identity", "revoke", "--yes");
+    ended = ((await laptop.daemon.json("/.well-known/syncropel")) as { statement: object }).statement;
+
+    const fresh = stack.use(await Machine.serving());
+    const told = await fresh.spl("import", bundle, "-o", "json");
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      identity: "adopted",
+      problem: expect.stringContaining("this identity was revoked ("),
+    });
+    expect(told.status).toBe(1);
+    expect(told.stderr).toContain("this identity was revoked (");
+    expect(told.stderr).toContain("spl rollback 1 takes it back");
+  }, 60_000);
+});
 
 test("two homes that use one address in turn are told apart", async () => {
   await using stack = new AsyncDisposableStack();

@@ -162,7 +162,12 @@ describe("a peer that does not stop, or answers with something else, fails by na
     let page = 0;
     return () => page++;
   };
-  const lies: Record<string, { answer: (count: () => number) => Liar["answer"]; says: RegExp }> = {
+  interface Lie {
+    answer: (count: () => number) => Liar["answer"];
+    says: RegExp;
+    code?: string;
+  }
+  const lies: Record<string, Lie> = {
     "a repeated cursor": {
       answer: () => () => liar.page([entry()], { cursor: "same", more: true }),
       says: /repeats a cursor/,
@@ -222,18 +227,20 @@ describe("a peer that does not stop, or answers with something else, fails by na
     "a redirect to this machine": {
       answer: () => () => new Response(null, { status: 307, headers: { location: "http://127.0.0.1:1/" } }),
       says: /redirect, which is not followed/,
+      // It has not shown that it is the peer.
+      code: "peer_unreachable",
     },
     "a page of a proxy": {
       answer: () => () => new Response("<html>", { headers: { "content-type": "text/html" } }),
       says: /no JSON object|signer's line that is none|within a line/,
     },
   };
-  for (const [name, { answer, says }] of Object.entries(lies)) {
+  for (const [name, { answer, says, code = "peer_misbehaves" }] of Object.entries(lies)) {
     test(name, async () => {
       liar.answer = answer(twice());
       const outcome = await sync();
       expect(outcome.failure?.message).toMatch(says);
-      expect(outcome.failure?.code).toBe("peer_misbehaves");
+      expect(outcome.failure?.code).toBe(code);
       expect(await problem()).toMatch(says);
       // The daemon lives, and so does the pair once its peer behaves.
       const good = entry(GOOD);

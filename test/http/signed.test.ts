@@ -137,31 +137,54 @@ describe("a signed request", () => {
     });
   });
 
-  test("is let in by the active one of two pairs, as after records of two homes were united", async () => {
+  test("is let in as long as none of several pairs with one peer, of united records, is paused or revoked", async () => {
     await using stack = new AsyncDisposableStack();
     const app = await callee(stack);
     const { instance } = app.ctx;
-    const named = () =>
-      app.json<{ id: string; state: string }>(`/v1/federation/pairs/${encodeURIComponent(caller.did)}`);
-    const { id: older } = await named();
+    const listed = () => app.json<{ id: string; state: string }[]>("/v1/federation/pairs");
+    const older = (await listed())[0]!.id;
     const facts = { peer_did: caller.did, url: "https://caller.example", state: "active" };
     const newer = await instance.store.transact((writer) => recordPair(instance, writer, facts));
-    const steps: [string, "active" | "paused", string, number][] = [
-      [older, "active", newer, 200],
-      [older, "paused", newer, 200],
-      [newer, "paused", newer, 403],
-      [older, "active", older, 200],
-    ];
-    for (const [id, state, found, status] of steps) {
-      await changePair(instance, id, { state }, "local");
-      expect(await named()).toMatchObject({ id: found });
-      expect((await send(app, { path: "/federation/v1/records" })).status).toBe(status);
+    const enter = async () => (await send(app, { path: "/federation/v1/records" })).status;
+    expect(await listed()).toMatchObject([{ id: older, state: "active" }]);
+    expect(await enter()).toBe(200);
+    const steps = ["paused", "active"] as const;
+    for (const name of [caller.did, older, newer, newer.slice(0, 12)]) {
+      for (const state of steps) {
+        await changePair(instance, name, { state }, "local");
+        expect(await listed()).toMatchObject([{ id: older, state }]);
+        expect(await enter()).toBe(state === "active" ? 200 : 403);
+      }
     }
-    // By its DID, the one that is in use is changed.
-    expect(await changePair(instance, caller.did, { state: "revoked" }, "local")).toMatchObject({
-      id: older,
-    });
-    expect(await named()).toMatchObject({ id: newer });
+    // What one home has paused is not resumed by what the other one says.
+    await instance.store.transact((writer) => recordPair(instance, writer, { pair: newer, state: "paused" }));
+    await instance.store.transact((writer) => recordPair(instance, writer, { pair: older, state: "active" }));
+    expect(await listed()).toMatchObject([{ state: "paused" }]);
+    expect(await enter()).toBe(403);
+    await changePair(instance, caller.did, { state: "active" }, "local");
+    expect(await enter()).toBe(200);
+    const set = { mode: "on-demand", interval_s: 600, threads: ["th_a"] } as const;
+    await changePair(instance, newer, { ...set, threads: [...set.threads] }, "local");
+    expect(await listed()).toMatchObject([set]);
+    await changePair(instance, newer, { state: "revoked" }, "local");
+    expect(await listed()).toEqual([]);
+    expect(await enter()).toBe(403);
+  });
+
+  test.each(["moves", "ends"])("of a peer that %s counts for all pairs with it", async (what) => {
+    await using stack = new AsyncDisposableStack();
+    const app = await callee(stack);
+    const { instance } = app.ctx;
+    const facts = { peer_did: caller.did, url: "https://caller.example", state: "active" };
+    const newer = await instance.store.transact((writer) => recordPair(instance, writer, facts));
+    await instance.store.transact((writer) => recordPair(instance, writer, { pair: newer, state: "paused" }));
+    await app.call("/federation/v1/statement", { json: statementBy(caller), remote: "192.0.2.9" });
+    const moved = { epoch: START + 9, steward_id: "2".repeat(32), url: "https://new.example" };
+    const news = what === "moves" ? moved : { ...moved, url: null, revoked: true };
+    await app.call("/federation/v1/statement", { json: statementBy(caller, news), remote: "192.0.2.9" });
+    const pairs = await app.json<object[]>("/v1/federation/pairs");
+    if (what === "ends") expect(pairs).toEqual([]);
+    else expect(pairs).toMatchObject([{ url: "https://new.example", state: "paused" }]);
   });
 
   test("of a home that was left is told so, and where the identity lives now", async () => {
@@ -190,7 +213,10 @@ describe("a signed request", () => {
     expect(decodeStatement(response.headers.get(STATEMENT), START)).toEqual(moved);
   });
 
-  test("that shows a new address of the peer's moves the pair by record, once", async () => {
+  test.each<[string, Signed]>([
+    ["records", { path: "/federation/v1/records" }],
+    ["to be paired, as it is", { method: "POST" }],
+  ])("for %s that shows a new address of the peer's moves the pair by record, once", async (_, asked) => {
     await using stack = new AsyncDisposableStack();
     const app = await callee(stack);
     await send(app, { path: "/federation/v1/records" });
@@ -201,8 +227,7 @@ describe("a signed request", () => {
       steward_id: "2".repeat(32),
       url: "https://new.example",
     });
-    for (let n = 0; n < 3; n++)
-      expect((await send(app, { path: "/federation/v1/records", statement })).status).toBe(200);
+    for (let n = 0; n < 3; n++) expect((await send(app, { ...asked, statement })).status).toBe(200);
     expect(await records()).toBe(before + 1);
     expect(await app.json("/v1/federation/pairs")).toMatchObject([{ url: "https://new.example" }]);
     // The home that was left has no say any more.
@@ -247,6 +272,21 @@ describe("requests to be paired", () => {
     for (let n = 1; n <= 12; n++) statuses.push((await ask(app, n, "198.51.100.7")).status);
     expect(statuses).toEqual([...new Array<number>(10).fill(200), 429, 429]);
     expect((await ask(app, 20, "198.51.100.8")).status).toBe(200);
+  });
+
+  test("of an identity that was revoked since are approved no more", async () => {
+    await using app = await openPeer("callee", { ports: { clock: () => START } });
+    await ask(app, 1);
+    const ended = statementBy(testSigner(1), { url: null, revoked: true, epoch: START + 1 });
+    await app.call("/federation/v1/statement", { json: ended, remote: "192.0.2.9" });
+    const name = encodeURIComponent(testSigner(1).did);
+    const approved = await app.call(`/v1/federation/pairs/${name}/approve`, { method: "POST" });
+    expect(await refusal(approved)).toMatchObject({
+      status: 409,
+      code: "superseded",
+      detail: expect.stringContaining("nobody can be paired with it"),
+    });
+    expect(await records(app)).toBe(0);
   });
 
   test("are decided by who may manage the federation, and forgotten when they are rejected", async () => {

@@ -70,8 +70,8 @@ function statement(signer: typeof peer, epoch: number, url: string | null): Stat
 async function pairAt(url: string | null): Promise<PairAddress> {
   const { instance } = app.ctx;
   const facts = { peer_did: peer.did, ...(url !== null && { url }), state: "active" };
-  const id = await instance.store.transact((writer) => recordPair(instance, writer, facts));
-  return { id, peer_did: peer.did, url };
+  await instance.store.transact((writer) => recordPair(instance, writer, facts));
+  return { peer_did: peer.did, url };
 }
 
 async function know(known: Statement): Promise<void> {
@@ -207,7 +207,7 @@ describe("is refused by name:", () => {
     const { url } = house({ answer: () => Response.redirect(target.url, 302) });
     const error = await failure(await pairAt(url));
     expect([error.code, error.message]).toEqual([
-      "peer_misbehaves",
+      "peer_unreachable",
       `${url} answers with a redirect, which is not followed`,
     ]);
     expect(target.heard).toEqual([]);

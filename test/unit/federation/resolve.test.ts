@@ -4,7 +4,7 @@ import type { SplError } from "../../../lib/base/errors.ts";
 import type { FederationContext } from "../../../lib/federation/context.ts";
 import { publish } from "../../../lib/federation/directory.ts";
 import { resolveDid } from "../../../lib/federation/resolve.ts";
-import { describeInstance, discover, type WellKnown } from "../../../lib/federation/well_known.ts";
+import { CHECK_URL, describeInstance, discover, type WellKnown } from "../../../lib/federation/well_known.ts";
 import { didDocument, didKey } from "../../../lib/identity/did.ts";
 import type { Statement } from "../../../lib/identity/statement.ts";
 import type { Instance, Signer } from "../../../lib/instance/instance.ts";
@@ -75,6 +75,7 @@ describe("who answers at a URL", () => {
     };
     const HOUR = 60 * 60 * 1000;
     const at = "peer_misbehaves: /.well-known/syncropel";
+    const nobody = "peer_unreachable: /.well-known/syncropel";
     expect(await told(good())).toBe("none: ");
     expect(await told({ ...good(), capabilities: ["anything"] })).toBe(`${at} has a wrong signature`);
     expect(await told({ ...good(), did: other.did })).toBe(
@@ -95,7 +96,7 @@ describe("who answers at a URL", () => {
       { ...good(), statement: "x" },
       { ...good(), versions: 1 },
     ]) {
-      expect(await told(odd)).toBe(`${at} has not the form of an instance's description`);
+      expect(await told(odd)).toBe(`${nobody} has not the form of an instance's description`);
     }
   });
 
@@ -104,7 +105,7 @@ describe("who answers at a URL", () => {
     const init = { status: 401, headers: { "content-type": "application/problem+json" } };
     using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => Response.json(told, init) });
     const error = await discover(asking(), urlOf(server)).catch((thrown) => thrown);
-    expect([error.code, error.hint]).toEqual(["peer_misbehaves", undefined]);
+    expect([error.code, error.hint]).toEqual(["peer_unreachable", CHECK_URL]);
     expect(error.message).toBe(`${urlOf(server)} answers: ${"x".repeat(500)}`);
   });
 
@@ -115,7 +116,7 @@ describe("who answers at a URL", () => {
       fetch: () => new Response("gone", { status: 404 }),
     });
     expect(await refusal(discover(asking(), urlOf(server)))).toBe(
-      `not_found: there is no instance at ${urlOf(server)}`,
+      `peer_unreachable: there is no instance at ${urlOf(server)}`,
     );
     expect(await refusal(discover(asking({ isolated: true }), urlOf(server)))).toStartWith(
       "address_refused: ",

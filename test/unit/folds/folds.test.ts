@@ -67,6 +67,61 @@ describe("the reserved threads", () => {
     expect(folds.pairs.standing()).toEqual([]);
   });
 
+  describe("several pairs with one peer, as records of two homes bring them,", () => {
+    const open = (body: JsonObject = {}, parents: Entry[] = [], signer = own) =>
+      makeEntry(
+        {
+          thread: "th_federation_pairs",
+          act: "LEARN",
+          parents: parents.map(({ id }) => id),
+          clock: parents.length,
+          body: { topic: "pair", peer_did: "did:sync:instance:peer", state: "active", ...body },
+        },
+        { signer },
+      );
+    const set = (of: Entry, body: JsonObject) => change({ pair: of.id, ...body });
+    const standing = (...entries: Entry[]) => {
+      const folds = new InstanceFolds(own.did);
+      folds.add(entries);
+      return folds.pairs.standing();
+    };
+    const [one, two] = [open({ n: 1 }), open({ n: 2 })];
+
+    test("stand as one, as narrow as the strictest of them", () => {
+      const narrowed = [
+        set(one, { mode: "continuous", interval_s: 300, threads: ["th_a", "th_b"] }),
+        set(two, { mode: "on-demand", interval_s: 30, threads: ["th_b", "th_c"] }),
+      ];
+      const strictest = { state: "active", mode: "on-demand", interval_s: 300, threads: ["th_b"] };
+      expect(standing(one, two, ...narrowed)).toMatchObject([{ id: one.id, ...strictest }]);
+      expect(standing(two, one, ...narrowed.reverse())).toMatchObject([{ id: two.id, ...strictest }]);
+      const paused = { state: "paused", threads: ["th_a"] };
+      expect(standing(one, two, set(one, paused), set(two, { state: "active" }))).toMatchObject([paused]);
+      expect(standing(one, open({ n: 3, state: "establishing" }))).toMatchObject([{ state: "active" }]);
+    });
+
+    test("are where it was said last of any of them", () => {
+      const url = "https://b.example";
+      expect(standing(open({ url: "https://a.example" }), two, set(two, { url }))).toMatchObject([{ url }]);
+    });
+
+    test("are all ended by what revoked one, but for those that were opened in the knowledge of it", () => {
+      const end = set(one, { state: "revoked" });
+      expect(standing(one, two, end)).toEqual([]);
+      expect(standing(one, end, two)).toEqual([]);
+      // Also by way of what another identity has written there meanwhile.
+      const between = open({ peer_did: other.did }, [end], other);
+      const anew = open({ n: 4 }, [between]);
+      expect(standing(one, two, end, between, anew)).toMatchObject([{ id: anew.id, state: "active" }]);
+      // Each home has revoked it, and one of them has paired anew.
+      const there = set(one, { state: "revoked", n: 2 });
+      const knowsOne = open({ n: 5 }, [there]);
+      expect(standing(one, end, there, knowsOne)).toEqual([]);
+      expect(standing(one, there, end, knowsOne)).toEqual([]);
+      expect(standing(one, end, there, open({ n: 6 }, [end, there]))).toHaveLength(1);
+    });
+  });
+
   test("what another DID signed has no effect", () => {
     const folds = new InstanceFolds(other.did);
     folds.add([

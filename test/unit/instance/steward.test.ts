@@ -4,6 +4,7 @@ import type { Statement } from "../../../lib/identity/statement.ts";
 import { emit } from "../../../lib/instance/emit.ts";
 import { Instance, initInstance } from "../../../lib/instance/instance.ts";
 import { keepOwnStatement, noteStatement, stewardView } from "../../../lib/instance/steward.ts";
+import type { Adoption } from "../../../lib/instance/types.ts";
 import { ALICE, emission, exported, fill, imported } from "../../kit/instances.ts";
 import { testSigner } from "../../kit/records.ts";
 import { statementOf } from "../../kit/statements.ts";
@@ -166,7 +167,7 @@ describe("the living steward", () => {
     const ahead = NOW + 5 * HOUR;
     await note(fresh, await elsewhere(instance, { epoch: ahead }));
     const asked: string[] = [];
-    const ports = { clock: () => now, beforeAdoption: async (did: string) => void asked.push(did) };
+    const ports = { clock: () => now, beforeAdoption: async ({ did }: Adoption) => void asked.push(did) };
     await imported(fresh.paths.home, bundle, {}, ports);
     const { did, epoch } = await identityOf(fresh);
     expect([asked, epoch]).toEqual([[did], ahead + 1]);
