@@ -40,8 +40,6 @@ export interface HostedInstance extends Machine {
   failure: Failure | null;
   /** Its DID when it was made; an import gives it another. */
   did: string | null;
-  /** `bundle_sha256` of the last bundle that its owner has downloaded whole from this service. */
-  taken: string | null;
   /** Unix milliseconds. */
   created_at: number;
   ready_at: number | null;
@@ -259,10 +257,6 @@ export class Registry {
   /** For a process that knows that it is the only one. */
   async releaseAllLeases(): Promise<void> {
     await this.db.run("DELETE FROM leases");
-  }
-
-  async putTaken(id: string, bundleSha256: string): Promise<void> {
-    await this.db.run("UPDATE instances SET taken = ? WHERE id = ?", bundleSha256, id);
   }
 
   /**

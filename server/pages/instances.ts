@@ -7,6 +7,7 @@ export const instancesPage = page({
   title: "Your instances",
   script: browserBundle("server/pages/browser/instances.ts"),
   style: HOSTING_STYLE,
+  policy: { "worker-src": "'self'" },
   main: `<h1>Your instances</h1>
 <noscript><p>This page needs JavaScript.</p></noscript>
 <p id="none" hidden>This browser has none. <a href="/start">Start an instance</a>, or
@@ -23,7 +24,17 @@ export const instancesPage = page({
 <form method="dialog">
 <h2 id="end-title"></h2>
 <p id="end-text"></p>
-<label class="choice"><input type="checkbox" id="end-sure"><span id="end-label"></span></label>
+<fieldset><legend>The bundle</legend>
+<label class="choice"><input type="radio" name="end-how" id="end-having" checked>
+<span>I have downloaded it since the last change, and show the file</span></label>
+<div id="end-with">
+<button id="end-choose" type="button" class="plain" aria-describedby="end-note">Choose the downloaded file…</button>
+<input id="end-file" type="file" hidden>
+<p id="end-note" class="quiet">It is read in this browser and not uploaded. If the instance holds anything newer, nothing happens.</p>
+</div>
+<label class="choice"><input type="radio" name="end-how" id="end-without">
+<span>I do not want a bundle: everything is lost, its identity too</span></label>
+</fieldset>
 <button id="end-do" type="button" disabled>End it here</button>
 <button type="submit" class="plain">Keep it</button>
 <p id="end-status" class="status" role="status" aria-live="polite"></p>

@@ -182,9 +182,13 @@ test("an owner takes the bundle and leaves; the address says where the identity 
   await page.goto(`${hosting.url}/instances`);
   // Without a bundle there is no way out by accident.
   await page.getByRole("button", { name: "Leave…" }).click();
-  await page.getByRole("checkbox").check();
-  await page.getByRole("button", { name: "End it here" }).click();
-  await page.getByText("Nobody has taken a bundle of this instance yet.").waitFor();
+  const act = page.getByRole("button", { name: "End it" });
+  expect(await act.isDisabled()).toBe(true);
+  const broken = box.file("broken.tar.zst");
+  await Bun.write(broken, "no bundle at all");
+  await page.locator("#end-file").setInputFiles(broken);
+  await page.getByText("broken.tar.zst is no whole bundle").waitFor();
+  expect(await act.isDisabled()).toBe(true);
   await page.getByRole("button", { name: "Keep it" }).click();
   const [download] = await Promise.all([
     page.waitForEvent("download"),
@@ -192,6 +196,17 @@ test("an owner takes the bundle and leaves; the address says where the identity 
   ]);
   const bundle = box.file("final.tar.zst");
   await download.saveAs(bundle);
+  // What is newer than the file is not lost with it.
+  await box.ok("know", "one more thing");
+  await page.getByRole("button", { name: "Leave…" }).click();
+  await page.locator("#end-file").setInputFiles(bundle);
+  await page.getByText("✓ final.tar.zst is whole.").waitFor();
+  await act.click();
+  await page.getByText("The bundle is not what the instance holds now.").waitFor();
+  await page.getByRole("button", { name: "Keep it" }).click();
+  const again = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download the bundle" }).click();
+  await (await again).saveAs(bundle);
 
   // At home, with the service's directory: the new home says so there.
   await using home = new Box();
@@ -204,13 +219,28 @@ test("an owner takes the bundle and leaves; the address says where the identity 
   const { instance_did, url: address } = await home.json<{ instance_did: string; url: string }>("status");
 
   await page.getByRole("button", { name: "Leave…" }).click();
-  await page.getByRole("checkbox").check();
-  await page.getByRole("button", { name: "End it here" }).click();
-  await page.getByText("left").waitFor();
+  await page.locator("#end-file").setInputFiles(bundle);
+  await page.getByText("✓ final.tar.zst is whole.").waitFor();
+  await act.click();
+  await page.locator("dd", { hasText: "left" }).waitFor();
   const { status, stderr } = await box.spl(["status"]);
   expect(status).toBe(3);
   expect(stderr).toContain(`${instance_did} lives at ${address}`);
   expect(stderr).toContain(`export SPL_SERVE_URL=${address}`);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+test("an owner who wants no bundle says so, and is told what that means", async () => {
+  const { page, complaints } = await freshPage(browser);
+  await begin(page, "given-up");
+  await page.waitForURL("**/first-run/*", { timeout: 60_000 });
+  await page.goto(`${hosting.url}/instances`);
+  await page.getByRole("button", { name: "Delete…" }).click();
+  await page.getByLabel("I do not want a bundle: everything is lost, its identity too").check();
+  await page.getByRole("button", { name: "End it, everything is lost" }).click();
+  await page.locator("dd", { hasText: "deleted" }).waitFor();
+  expect((await fetch(`${hosting.url.replace("localhost", "given-up.localhost")}/health`)).status).toBe(410);
   expect(complaints).toEqual([]);
   await page.context().close();
 });

@@ -1,5 +1,5 @@
 import type { Health, Token } from "../../../lib/api/wire.ts";
-import { call, Refusal } from "./api.ts";
+import { call, Refusal, told } from "./api.ts";
 import { backups } from "./console/backups.ts";
 import { type Desk, may, type Session, type Standing, type View } from "./console/desk.ts";
 import { devices } from "./console/devices.ts";
@@ -114,7 +114,7 @@ function showUnreachable(error: unknown): void {
   showHeading("No connection", false);
   const retry = make("button", { type: "button", class: "main" }, "Try again");
   retry.addEventListener("click", () => start(null));
-  const text = error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`;
+  const text = told(error);
   fill(element("view"), make("p", { class: "notice", role: "alert" }, text), retry);
 }
 

@@ -1,5 +1,5 @@
 import type { InstanceView } from "../../../lib/hosting/view.ts";
-import { call, Refusal } from "./api.ts";
+import { call, told } from "./api.ts";
 import { element } from "./dom.ts";
 
 /** The first-run page: buttons that copy, and the one that makes a new link. The rest works without script. */
@@ -32,7 +32,7 @@ async function regenerate(button: HTMLButtonElement): Promise<void> {
     if (first_run_url !== null) location.assign(first_run_url);
   } catch (error) {
     button.disabled = false;
-    tell(error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`, true);
+    tell(told(error), true);
   }
 }
 

@@ -1,29 +1,10 @@
 import type { InstanceView } from "../../../lib/hosting/view.ts";
-import { call, Refusal } from "./api.ts";
+import { call, told } from "./api.ts";
 import { button, copyable, element, facts, fill, make } from "./dom.ts";
+import { askToEnd } from "./farewell.ts";
 
 /** `/instances`: each with its link, its bundle, and its end. */
 
-const dialog = element<HTMLDialogElement>("end");
-const sure = element<HTMLInputElement>("end-sure");
-const act = element<HTMLButtonElement>("end-do");
-let ending: (() => Promise<void>) | null = null;
-
-sure.addEventListener("change", () => {
-  act.disabled = !sure.checked;
-});
-act.addEventListener("click", async () => {
-  act.disabled = true;
-  tell("end-status", "Comparing your bundle, then ending it…", false);
-  try {
-    await ending?.();
-    dialog.close();
-    await load();
-  } catch (error) {
-    act.disabled = false;
-    tell("end-status", told(error), true);
-  }
-});
 element("sign-out").addEventListener("click", async () => {
   await call("/v1/sign-out", { method: "POST", cookies: true }).catch(() => undefined);
   await load();
@@ -58,8 +39,8 @@ function card(view: InstanceView): HTMLElement {
       tried(() => regenerate(view)),
     ),
     make("a", { class: "button plain", href: `/v1/provision/${id}/bundle` }, "Download the bundle"),
-    button("Leave…", () => ask(view, "left")),
-    button("Delete…", () => ask(view, "deleted")),
+    button("Leave…", () => askToEnd(view, "left", tried(load))),
+    button("Delete…", () => askToEnd(view, "deleted", tried(load))),
   );
   const warning =
     "The bundle holds the private key: who has the file can act as you. To download it makes a bootstrap token void that was shown and not used yet.";
@@ -86,28 +67,6 @@ async function newCode(): Promise<void> {
   const text = "It lets you manage your instances here when this browser is gone. The one before it is void.";
   fill(element("code"), copyable(recovery_code, "the recovery code"), make("p", { class: "quiet" }, text));
   tell("status", "Write the new recovery code down: it is shown this once.", false);
-}
-
-function ask({ id, label, url }: InstanceView, to: "left" | "deleted"): void {
-  element("end-title").textContent = to === "left" ? `Leave with ${label}` : `Delete ${label}`;
-  element("end-text").textContent =
-    to === "left"
-      ? `The instance and all that it holds are removed from this service. ${url} answers with where its identity lives now, as it says in this service's directory.`
-      : `The instance and all that it holds are removed from this service. ${url} answers that it is gone.`;
-  element("end-label").textContent =
-    "I have downloaded the bundle here since the last change. (It is compared first: if anything is newer, nothing happens.)";
-  sure.checked = false;
-  act.disabled = true;
-  tell("end-status", "", false);
-  ending = () =>
-    to === "left"
-      ? call(`/v1/provision/${id}/leave`, { json: {}, cookies: true })
-      : call(`/v1/provision/${id}`, { method: "DELETE", json: {}, cookies: true });
-  dialog.showModal();
-}
-
-function told(error: unknown): string {
-  return error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`;
 }
 
 function tell(id: string, text: string, wrong: boolean): void {

@@ -1,7 +1,7 @@
 import { toHex } from "../../../lib/base/bytes.ts";
 import { systemRandom } from "../../../lib/base/random.ts";
 import type { InstanceView, PhaseView } from "../../../lib/hosting/view.ts";
-import { call, Refusal } from "./api.ts";
+import { call, told } from "./api.ts";
 import { element, fill, make } from "./dom.ts";
 import { sentence } from "./sentence.ts";
 
@@ -147,7 +147,7 @@ function described(state: PhaseView["state"], took: number | null): string {
 
 function fail(error: unknown): void {
   begin.disabled = false;
-  tell(error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`, true);
+  tell(told(error), true);
   label.focus();
 }
 

@@ -266,6 +266,27 @@ function answerAsInstance(here: HostingHere): void {
 }
 
 describe("the end of an instance", () => {
+  test("takes no download as a proof: nobody can know here what arrived there", async () => {
+    await using here = await HostingHere.open();
+    const { view, cookie } = await here.owned("myteam");
+    answerAsInstance(here);
+    await (await here.request(`/v1/provision/${view.id}/bundle`, { cookie })).arrayBuffer();
+    await here.settled();
+    for (const body of [{}, { without_bundle: false }]) {
+      for (const [path, method] of [
+        [`/v1/provision/${view.id}`, "DELETE"],
+        [`/v1/provision/${view.id}/leave`, "POST"],
+      ] as const) {
+        const refused = await here.post(path, body, { method, cookie });
+        const { detail, hint } = (await refused.json()) as { detail: string; hint: string };
+        expect([refused.status, detail]).toEqual([409, "it was not said which bundle its owner holds"]);
+        expect(hint).toContain("without_bundle: true");
+      }
+    }
+    expect([...here.driver.volumes]).toEqual([view.id]);
+    expect(await asks(here, "myteam")).toBe(200);
+  });
+
   test("cuts off what is under way for too long before it compares, and removes only what was compared", async () => {
     await using here = await HostingHere.open();
     const { view, cookie } = await here.owned("myteam");
