@@ -169,6 +169,53 @@ test("an owner makes a new recovery code, signs out, and comes back by it", asyn
   await page.context().close();
 });
 
+test("a recovery code that is void is not on the page, and no answer is taken for a newer one", async () => {
+  const { page } = await freshPage(browser);
+  await begin(page, "void-codes");
+  await page.waitForURL("**/first-run/*", { timeout: 60_000 });
+  await page.goto(`${hosting.url}/instances`);
+  const press = page.getByRole("button", { name: "New recovery code" });
+  const code = page.locator("#code code");
+  await press.click();
+  const first = (await code.textContent())!;
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  await page.route("**/v1/recovery-code", async (route) => {
+    // The service has it, and the answer is lost on the way.
+    await route.fetch();
+    await answered;
+    await route.abort();
+    await page.unroute("**/v1/recovery-code");
+  });
+  await press.click();
+  await page.getByText("Making a new one…").waitFor();
+  expect([await press.isDisabled(), await code.count()]).toEqual([true, 0]);
+  answer();
+  await page.getByText("The code that you had may be void now").waitFor();
+  expect([await press.isDisabled(), await code.count()]).toEqual([false, 0]);
+  await press.click();
+  const second = (await code.textContent())!;
+  expect(second).not.toBe(first);
+  const recover = (typed: string) => hosting.visitor().call("/v1/recover", { json: { code: typed } });
+  expect([(await recover(first)).status, (await recover(second)).status]).toEqual([401, 200]);
+  await page.context().close();
+});
+
+test("to sign out without a connection is told not to have worked", async () => {
+  const { page } = await freshPage(browser);
+  await begin(page, "offline-one");
+  await page.waitForURL("**/first-run/*", { timeout: 60_000 });
+  await page.goto(`${hosting.url}/instances`);
+  await page.getByRole("heading", { name: "offline-one" }).waitFor();
+  await page.context().setOffline(true);
+  await page.getByRole("button", { name: "Sign out of this browser" }).click();
+  await page.getByText("The service cannot be reached.").waitFor();
+  await page.getByRole("heading", { name: "offline-one" }).waitFor();
+  await page.context().close();
+});
+
 test("an owner takes the bundle and leaves; the address says where the identity went", async () => {
   const { page, complaints } = await freshPage(browser, { acceptDownloads: true });
   await begin(page, "leaver");

@@ -5,25 +5,25 @@ import { askToEnd } from "./farewell.ts";
 
 /** `/instances`: each with its link, its bundle, and its end. */
 
-element("sign-out").addEventListener("click", async () => {
-  await call("/v1/sign-out", { method: "POST", cookies: true }).catch(() => undefined);
-  await load();
-});
-element("new-code").addEventListener("click", tried(newCode));
-load().catch((error) => tell("status", told(error), true));
+const makeCode = element<HTMLButtonElement>("new-code");
+makeCode.addEventListener("click", newCode);
+element("sign-out").addEventListener("click", tried(signOut));
+tried(load)();
 
 async function load(): Promise<void> {
   const all = await call<InstanceView[]>("/v1/provision", { cookies: true });
   element("none").hidden = all.length > 0;
   element("own").hidden = all.length === 0;
+  element("recovery").hidden = true;
   fill(element("code"));
+  tell("status", "", false);
   fill(element("list"), ...all.map(card));
 }
 
 function card(view: InstanceView): HTMLElement {
   const { id, label, url, state, plan, created_at, failure } = view;
   const rows = facts([
-    ["URL", make("code", {}, url)],
+    ["URL", state === "ready" && hasPages(url) ? make("a", { href: url }, url) : make("code", {}, url)],
     ["State", state],
     ["Plan", plan],
     ["Since", created_at],
@@ -47,6 +47,11 @@ function card(view: InstanceView): HTMLElement {
   return make("section", { class: "card" }, title, rows, actions, make("p", { class: "quiet" }, warning));
 }
 
+/** Below the service's own name an instance serves its API only. */
+function hasPages(url: string): boolean {
+  return new URL(url).origin !== location.origin;
+}
+
 function tried(run: () => Promise<void>): () => void {
   return () => run().catch((error) => tell("status", told(error), true));
 }
@@ -59,14 +64,29 @@ async function regenerate({ id }: InstanceView): Promise<void> {
   if (first_run_url !== null) location.assign(first_run_url);
 }
 
+async function signOut(): Promise<void> {
+  await call("/v1/sign-out", { method: "POST", cookies: true });
+  await load();
+}
+
+/** The code before it is void as soon as the service has the request, whether its answer comes or not. */
 async function newCode(): Promise<void> {
-  const { recovery_code } = await call<{ recovery_code: string }>("/v1/recovery-code", {
-    method: "POST",
-    cookies: true,
-  });
-  const text = "It lets you manage your instances here when this browser is gone. The one before it is void.";
-  fill(element("code"), copyable(recovery_code, "the recovery code"), make("p", { class: "quiet" }, text));
-  tell("status", "Write the new recovery code down: it is shown this once.", false);
+  makeCode.disabled = true;
+  fill(element("code"));
+  element("recovery").hidden = false;
+  tell("code-status", "Making a new one…", false);
+  try {
+    const path = "/v1/recovery-code";
+    const { recovery_code } = await call<{ recovery_code: string }>(path, { method: "POST", cookies: true });
+    fill(element("code"), copyable(recovery_code, "the recovery code"));
+    const text =
+      "Write it down: it is shown this once, and the one before it is void. It lets you manage your instances here when this browser is gone.";
+    tell("code-status", text, false);
+  } catch (error) {
+    const text = "The code that you had may be void now: press “New recovery code” again.";
+    tell("code-status", `${told(error)} ${text}`, true);
+  }
+  makeCode.disabled = false;
 }
 
 function tell(id: string, text: string, wrong: boolean): void {
