@@ -6,7 +6,8 @@ import { page } from "./page.ts";
 export const instancesPage = page({
   title: "Your instances",
   script: browserBundle("server/pages/browser/instances.ts"),
-  style: HOSTING_STYLE,
+  // So that a button's words stay in one line.
+  style: `${HOSTING_STYLE}main { max-width: 40rem; }`,
   policy: { "worker-src": "'self'" },
   main: `<h1>Your instances</h1>
 <noscript><p>This page needs JavaScript.</p></noscript>

@@ -24,8 +24,7 @@ export function startPage(settings: HostingSettings): () => Response {
     main: `<h1>Start an instance</h1>
 <p>An instance of <code>spl</code> of your own, on this service. You can take it away at any time, whole: its
 records, its identity, its address.</p>
-<noscript><p>This page needs JavaScript. With a terminal: <code>curl -H 'content-type: application/json'
--d '{"label":"myteam"}' ${escapeHtml(settings.base)}/v1/provision</code></p></noscript>
+${withoutScript(settings)}
 ${closed ? `<p class="notice">This service takes no new instances at the moment. Ask who runs it.</p>` : ""}
 <form id="form"${closed ? " hidden" : ""} novalidate>
 <label for="label">Label</label>
@@ -53,6 +52,13 @@ ${invitation}
 <p id="status" class="status" role="status" aria-live="polite"></p>
 <p class="quiet"><a href="/instances">Your instances</a></p>`,
   });
+}
+
+function withoutScript({ signup, base }: HostingSettings): string {
+  if (signup === "closed") return "";
+  const wish = signup === "invite" ? '{"label":"myteam","invitation":"…"}' : '{"label":"myteam"}';
+  return `<noscript><p>This page needs JavaScript. With a terminal: <code>curl -H 'content-type: application/json'
+-d '${wish}' ${escapeHtml(base)}/v1/provision</code></p></noscript>`;
 }
 
 function planChoice({ name, cpus, memory_mb, disk_gb }: Plan, at: number): string {

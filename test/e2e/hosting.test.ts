@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
 import { Box } from "../kit/box.ts";
 import { complaintsOfAxe, freshPage, openBrowser, PHONE } from "../kit/browser.ts";
-import { HostingProcess } from "../kit/hosting.ts";
+import { HostingProcess, type Provision } from "../kit/hosting.ts";
 
 setDefaultTimeout(120_000);
 
@@ -123,6 +123,33 @@ test("a label that is taken, reserved or odd is told while it is typed", async (
   await page.getByLabel("Label").fill("occupied");
   await page.keyboard.press("Enter");
   await page.getByText("The label occupied is taken.").waitFor();
+  // Somebody may be faster than the one who was told that it is free.
+  await page.getByLabel("Label").fill("nobody-yet");
+  await page.getByText("✓ nobody-yet is free.").waitFor();
+  await hosting.visitor().instance("nobody-yet");
+  await page.getByRole("button", { name: "Start it" }).click();
+  await page.getByText("The label nobody-yet is taken.").waitFor();
+  expect(await page.getByText("✓ nobody-yet is free.").count()).toBe(0);
+  await page.context().close();
+});
+
+test("whoever clicks twice for the token gets it all the same", async () => {
+  const { first_run_url } = await hosting.visitor().instance("impatient");
+  const { page, complaints } = await freshPage(browser);
+  await page.goto(first_run_url);
+  const box = (await page.getByRole("button", { name: "Show the bootstrap token" }).boundingBox())!;
+  const press = () => page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+  let sent = 0;
+  await page.route(first_run_url, async (route) => {
+    // The instance needs a moment for it, in which an impatient person clicks again.
+    if (++sent === 1) await press();
+    await route.continue();
+  });
+  await press();
+  await page.getByRole("heading", { name: "Connect the CLI" }).waitFor();
+  expect(sent).toBe(1);
+  expect(await page.locator("#token").textContent()).toStartWith("spl_boot_");
+  expect(complaints).toEqual([]);
   await page.context().close();
 });
 
@@ -133,8 +160,13 @@ test("pages have no fault that a screen reader would meet, and fit a phone", asy
   for (const options of [{}, PHONE, { colorScheme: "dark" as const }]) {
     const { page, complaints } = await freshPage(browser, { ...options, bypassCSP: true });
     await page.context().addCookies([{ name, value, url: hosting.url }]);
-    for (const path of ["/start", "/instances", "/recover", new URL(provision.first_run_url).pathname]) {
-      await page.goto(hosting.url + path);
+    const { first_run_url } = await visitor.json<Provision>(`/v1/provision/${provision.id}/regenerate`, {
+      method: "POST",
+    });
+    const link = new URL(first_run_url).pathname;
+    for (const path of ["/start", "/instances", "/recover", link, "revealed", `${link}?used`]) {
+      if (path === "revealed") await page.getByRole("button", { name: "Show the bootstrap token" }).click();
+      else await page.goto(hosting.url + path);
       if (path === "/instances") {
         await page.getByRole("button", { name: "New recovery code" }).click();
         await page.getByRole("button", { name: "Copy the recovery code" }).waitFor();

@@ -602,6 +602,18 @@ describe("an Idempotency-Key", () => {
   );
 });
 
+describe("/start without script", () => {
+  test.each([
+    ["open", `-d '{"label":"myteam"}'`],
+    ["invite", `-d '{"label":"myteam","invitation":"…"}'`],
+    ["closed", null],
+  ] as const)("says what to type where sign-up is %s", async (signup, body) => {
+    await using own = await HostingHere.open({ signup });
+    const page = await (await own.request("/start")).text();
+    expect(/-d '[^']*'/.exec(page)?.[0] ?? null).toBe(body);
+  });
+});
+
 describe("the one-shot link", () => {
   test("is revealed by one of fifty at once, and then says when", async () => {
     await using own = await HostingHere.open();
@@ -619,6 +631,11 @@ describe("the one-shot link", () => {
     const later = await (await own.request(path, { cookie })).text();
     expect(later).toContain("The token was shown");
     expect(later).not.toContain(token);
+    expect(later).toContain("It works once, within an hour");
+    // Whose answer was lost has lost the recovery code too.
+    expect(later).toContain('can be made anew among <a href="/instances">');
+    own.now += 3_600_001;
+    expect(await (await own.request(path, { cookie })).text()).toContain("It worked once, within an hour");
   });
 
   test("whose token cannot be made is good as before", async () => {

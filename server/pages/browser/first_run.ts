@@ -11,6 +11,15 @@ document.querySelector<HTMLButtonElement>("#regenerate")?.addEventListener("clic
   regenerate(currentTarget as HTMLButtonElement);
 });
 
+// The token is in the first answer only, and that of a second press would take its place.
+document.querySelector("form")?.addEventListener("submit", ({ currentTarget }) => press(currentTarget, true));
+addEventListener("pageshow", () => press(document.querySelector("form"), false));
+
+function press(form: EventTarget | null, pressed: boolean): void {
+  for (const button of (form as HTMLFormElement | null)?.querySelectorAll("button") ?? [])
+    button.disabled = pressed;
+}
+
 async function copy(button: HTMLButtonElement): Promise<void> {
   const source = element(button.dataset.copy!);
   try {

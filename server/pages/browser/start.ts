@@ -74,6 +74,8 @@ function tellLabel(text: string, good: boolean | null): void {
 async function submit(): Promise<void> {
   tell("", false);
   clearTimeout(settling);
+  // What was said of it before may hold no longer.
+  tellLabel("", null);
   asked++;
   const data = new FormData(form);
   const invitation = data.get("invitation");
