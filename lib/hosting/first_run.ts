@@ -1,7 +1,7 @@
 import { SplError } from "../base/errors.ts";
 import type { Awake } from "./awake.ts";
 import type { Hosting } from "./hosting.ts";
-import { stepFor } from "./machine.ts";
+import { stepFor, wake } from "./machine.ts";
 import { firstRecoveryCode } from "./owners.ts";
 import type { HostedInstance, Link } from "./registry.ts";
 import { secretHash } from "./secrets.ts";
@@ -56,7 +56,7 @@ export async function reveal(
   try {
     const step = stepFor(hosting, instance, settings.deadlines.boot + settings.deadlines.bootstrap);
     const token = await awake.hold(instance.id, async () => {
-      await driver.wake(step);
+      await wake(hosting, step);
       return driver.mintBootstrap(step);
     });
     const recovery_code = await firstRecoveryCode(hosting, instance.owner);

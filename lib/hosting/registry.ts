@@ -162,6 +162,15 @@ export class Registry {
     return row ? parsed(row) : null;
   }
 
+  /** The newest of those that ever had the label, also of those that never came to be; else the one with this id. */
+  async lastNamed(text: string): Promise<HostedInstance | null> {
+    const [row] = await this.db.all<InstanceColumns>(
+      "SELECT * FROM instances WHERE label = ?1 OR id = ?1 ORDER BY label = ?1 DESC, rowid DESC LIMIT 1",
+      text,
+    );
+    return row ? parsed(row) : null;
+  }
+
   /** Oldest first; of one owner, or in one of these states, or all. */
   async list({
     owner,

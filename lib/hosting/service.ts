@@ -3,7 +3,7 @@ import { OwnerAccess } from "./access.ts";
 import { Awake } from "./awake.ts";
 import { resumeEnds } from "./ending.ts";
 import type { Hosting } from "./hosting.ts";
-import { stepFor } from "./machine.ts";
+import { stepFor, wake } from "./machine.ts";
 import { Provisioner } from "./provision.ts";
 import type { HostedInstance } from "./registry.ts";
 import { Unfinished } from "./unfinished.ts";
@@ -46,7 +46,7 @@ export class HostingService {
     const { driver, settings } = this.hosting;
     const instance = await this.#ready(id);
     const step = stepFor(this.hosting, instance, settings.deadlines.boot);
-    await driver.wake(step);
+    await wake(this.hosting, step);
     const address = await driver.address(instance, step.handles);
     if (address !== null) return address;
     throw new SplError("hosting_unavailable", "the instance does not start", {

@@ -3,6 +3,7 @@ import { toProblem } from "../../lib/api/problem.ts";
 import { toBase64Url, utf8 } from "../../lib/base/bytes.ts";
 import { SplError } from "../../lib/base/errors.ts";
 import { listedStatement } from "../../lib/hosting/directory.ts";
+import { instanceUrl } from "../../lib/hosting/hosting.ts";
 import { faultOf } from "../../lib/hosting/labels.ts";
 import { forward } from "../../lib/hosting/proxy.ts";
 import type { HostedInstance } from "../../lib/hosting/registry.ts";
@@ -44,7 +45,9 @@ export async function proxied(
   }
   if (instance.state === "left") return movedAway(service, instance);
   if (instance.state === "deleted")
-    throw new SplError("moved", `the instance ${label} was deleted by its owner`);
+    throw new SplError("moved", `the instance ${label} was deleted`, {
+      hint: `nobody gets its name again; ${service.hosting.settings.base}/start begins another`,
+    });
   requireReady(instance, label);
   if (shared && !API.test(path)) {
     throw new SplError("not_found", "the pages of an instance are not served below this name", {
@@ -94,8 +97,12 @@ function requireReady(instance: HostedInstance | null, label: string): void {
  * 410 with where the identity lives now, as it says itself: the statement is signed, so nobody has to believe this
  * service. In the header as peers read it, and in the body.
  */
-async function movedAway(service: HostingService, { label, did }: HostedInstance): Promise<Response> {
-  const statement = did === null ? null : await listedStatement(service.hosting, did);
+async function movedAway(service: HostingService, instance: HostedInstance): Promise<Response> {
+  const { label, did } = instance;
+  const listed = did === null ? null : await listedStatement(service.hosting, did);
+  // What the instance itself has published here leads to where it was.
+  const own: (string | null)[] = [instance.url, instanceUrl(service.hosting.settings, label)];
+  const statement = listed !== null && own.includes(listed.url) ? null : listed;
   const where = statement?.url ?? null;
   const error = new SplError(
     "moved",

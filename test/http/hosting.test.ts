@@ -499,6 +499,63 @@ describe("the operator's sleep", () => {
   });
 });
 
+describe("the operator's view", () => {
+  test("of a label that is free again is that of its last instance, also by id", async () => {
+    await using own = await HostingHere.open();
+    own.driver.before = (step) => {
+      if (step === "boot") throw new SplError("hosting_unavailable", "no capacity", { hint: "later" });
+    };
+    const first = await own.owned("myteam");
+    const second = await own.owned("myteam", first.cookie);
+    const shown = (name: string) =>
+      own.request(`/v1/host/instances/${name}`, { client: null }).then((answer) => answer.json());
+    const failed = { state: "failed", failure: { phase: "boot", message: "no capacity" } };
+    expect(await shown("myteam")).toMatchObject({ id: second.view.id, ...failed });
+    expect(await shown(first.view.id)).toMatchObject({ id: first.view.id, label: "myteam", ...failed });
+    own.driver.before = () => undefined;
+    const third = await own.owned("myteam", first.cookie);
+    expect(await shown("myteam")).toMatchObject({ id: third.view.id, state: "awake", failure: null });
+    // What works on an instance takes only one that there is.
+    const wake = `/v1/host/instances/${first.view.id}/wake`;
+    expect((await own.request(wake, { method: "POST", client: null })).status).toBe(404);
+  });
+});
+
+describe("the address of an instance that is gone", () => {
+  const gone = (own: HostingHere) => own.request("/health", { host: "myteam.hosting.example" });
+
+  test("names no place where it was itself, whatever it had published", async () => {
+    await using own = await HostingHere.open();
+    const { view, cookie } = await own.owned("myteam");
+    const { did } = testSigner(1);
+    await own.db.run("UPDATE instances SET did = ?", did);
+    const { registry } = own.service.hosting;
+    await registry.putStatement(did, JSON.stringify(statementOf({ url: view.url })), null);
+    await own.post(`/v1/provision/${view.id}/leave`, { without_bundle: true }, { cookie });
+    const here = await gone(own);
+    expect([here.status, here.headers.get("syncropel-statement")]).toEqual([410, null]);
+    const told = (await here.json()) as Record<string, unknown>;
+    expect(told.detail).toBe(`the instance myteam has left; where ${did} lives now was not published here`);
+    expect([told.hint, told.url, told.statement]).toEqual([
+      "ask its owner for the new address",
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test("does not say who deleted it", async () => {
+    await using own = await HostingHere.open();
+    await own.owned("myteam");
+    const removed = await own.request("/v1/host/instances/myteam", { method: "DELETE", client: null });
+    expect(removed.status).toBe(200);
+    expect(await (await gone(own)).json()).toMatchObject({
+      status: 410,
+      detail: "the instance myteam was deleted",
+      hint: `nobody gets its name again; ${own.base}/start begins another`,
+    });
+  });
+});
+
 describe("sign-up", () => {
   test("by invitation takes one instance for one invitation, also of fifty at once", async () => {
     await withSettings({ signup: "invite" }, async (own) => {
