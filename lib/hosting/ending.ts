@@ -21,7 +21,7 @@ const QUIET_MS = 30_000;
 
 /** What keeps machines awake, as the end needs it. */
 export interface Quiet {
-  /** Resolves when no request is under way, or the signal aborts: whether none is. */
+  /** Resolves when no request is under way that does more than listen, or the signal aborts: whether none is. */
   quiet(id: string, signal: AbortSignal): Promise<boolean>;
   /** The machine runs, and is to sleep when nobody needs it. */
   found(id: string): void;
@@ -61,11 +61,13 @@ async function endAlone(
   if (!(await registry.move(instance.id, "ready", "ending"))) throw busy();
   let did: string | null = null;
   try {
-    const isQuiet = await quiet.quiet(instance.id, AbortSignal.any([ports.deadline(QUIET_MS), lost]));
-    lost.throwIfAborted();
-    // What is still under way could be answered after the comparison, and be removed all the same.
-    if (!isQuiet && proof !== null) await driver.sleep(stepFor(hosting, instance, END_MS));
-    if (proof !== null) did = await compare(access, instance, proof);
+    if (proof !== null) {
+      const isQuiet = await quiet.quiet(instance.id, AbortSignal.any([ports.deadline(QUIET_MS), lost]));
+      lost.throwIfAborted();
+      // What is still under way could be answered after the comparison, and be removed all the same.
+      if (!isQuiet) await driver.sleep(stepFor(hosting, instance, END_MS));
+      did = await compare(access, instance, proof);
+    }
   } catch (error) {
     if (lost.aborted) throw busy();
     await registry.move(instance.id, "ending", "ready");

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
+import type { MintedToken } from "../../lib/api/wire.ts";
 import { Box } from "../kit/box.ts";
 import { complaintsOfAxe, freshPage, openBrowser, PHONE } from "../kit/browser.ts";
 import { HostingProcess, type Provision } from "../kit/hosting.ts";
@@ -306,6 +307,40 @@ test("an owner takes the bundle and leaves; the address says where the identity 
   expect(status).toBe(3);
   expect(stderr).toContain(`${instance_did} lives at ${address}`);
   expect(stderr).toContain(`export SPL_SERVE_URL=${address}`);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+test("an open console delays nobody's leaving, and says that the instance is gone", async () => {
+  const owner = hosting.visitor();
+  const provision = await owner.instance("watched-one");
+  await using box = laptop(provision.url);
+  await box.ok("token", "save", (await owner.reveal(provision)).token);
+  const { token } = await box.json<MintedToken>("token", "create", "console", "--scopes", "admin");
+  const { page, complaints } = await freshPage(browser);
+  const kept = { token, account: "", device: null, scopes: [], instance_did: "" };
+  await page.addInitScript(`localStorage.setItem("syncropel.credential", '${JSON.stringify(kept)}')`);
+  await page.goto(provision.url);
+  await page.locator("#live", { hasText: "Live" }).waitFor();
+  await page.getByText("active").first().waitFor();
+
+  const file = box.file("mine.tar.zst");
+  await box.ok("export", "--out", file);
+  const { bundle_sha256 } = await box.json<{ bundle_sha256: string }>("verify", file);
+  const left = await owner.call(`/v1/provision/${provision.id}/leave`, {
+    json: { bundle_sha256 },
+    // The requests that are under way would have half a minute.
+    signal: AbortSignal.timeout(20_000),
+  });
+  expect(await left.json()).toMatchObject({ state: "left" });
+  await page.getByRole("heading", { name: "This instance is gone" }).waitFor();
+  await page.getByText("The instance watched-one has left").waitFor();
+  expect([
+    await page.locator("#live").isVisible(),
+    await page.locator("#nav").isVisible(),
+    await page.getByText("active").count(),
+    await page.getByText("did:sync:instance:").count(),
+  ]).toEqual([false, false, 0, 1]);
   expect(complaints).toEqual([]);
   await page.context().close();
 });

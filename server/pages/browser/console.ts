@@ -54,7 +54,7 @@ async function start(why: string | null): Promise<void> {
     if (session === null) return showSignIn(loadCredential() === null ? why : ENDED);
     desk = makeDesk(session, instance_did);
   } catch (error) {
-    if (!signal.aborted) showUnreachable(error);
+    if (!signal.aborted) isGone(error) ? showGone(error) : showUnreachable(error);
     return;
   }
   element("nav").hidden = false;
@@ -64,6 +64,7 @@ async function start(why: string | null): Promise<void> {
     onStanding,
     onLiveness: showLiveness,
     onRefused: () => signOut(ENDED),
+    onGone: () => start(null),
   });
 }
 
@@ -107,6 +108,18 @@ function showSignIn(why: string | null): void {
     element("view"),
     signIn(why, () => start("")),
   );
+}
+
+/** An instance that has left its hosting service, or was deleted there. */
+function isGone(error: unknown): error is Refusal {
+  return error instanceof Refusal && error.status === 410;
+}
+
+function showGone(error: Refusal): void {
+  quiet();
+  fill(element("who"));
+  showHeading("This instance is gone", true);
+  fill(element("view"), make("p", { class: "notice", role: "alert" }, error.message));
 }
 
 function showUnreachable(error: unknown): void {
@@ -168,6 +181,10 @@ async function refresh(view: View): Promise<void> {
   } catch (error) {
     if (current?.view !== view) return;
     if (error instanceof Refusal && error.status === 401) return signOut(ENDED);
+    if (isGone(error)) {
+      await start(null);
+      return;
+    }
     if (error instanceof Refusal && error.status === 403 && !may(desk.session, view.scope)) {
       return fill(element("view"), ...refused(desk, view.scope));
     }
