@@ -192,6 +192,10 @@ export class Registry {
     await this.db.run("UPDATE instances SET handles = ? WHERE id = ?", JSON.stringify(handles), id);
   }
 
+  async putUrl(id: string, url: string): Promise<void> {
+    await this.db.run("UPDATE instances SET url = ? WHERE id = ?", url, id);
+  }
+
   async phases(id: string): Promise<PhaseRow[]> {
     const rows = await this.db.all<PhaseRow>(
       "SELECT phase, started_at, ended_at FROM phases WHERE instance = ?",

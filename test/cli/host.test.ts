@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Status } from "../../lib/api/wire.ts";
+import { Box } from "../kit/box.ts";
 import { HostingProcess } from "../kit/hosting.ts";
 import { runSpl } from "../kit/spl.ts";
+import { until } from "../kit/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -45,6 +48,36 @@ describe("an instance that does not start", () => {
     }
   });
 });
+
+describe.each(["SIGTERM", "SIGKILL"] as const)(
+  "a service that ended by %s and has another port",
+  (signal) => {
+    test("has its instances there, which say so themselves", async () => {
+      await using hosting = await HostingProcess.start();
+      const owner = hosting.visitor();
+      const provision = await owner.instance("mover");
+      await using box = new Box();
+      box.home.env.SPL_SERVE_URL = provision.url;
+      await box.ok("token", "save", (await owner.reveal(provision)).token);
+      const { instance_did } = await box.json<Status>("status");
+      const before = hosting.url;
+      await hosting.end(signal);
+      hosting.url = "";
+      await hosting.begin();
+      expect(hosting.url).not.toBe(before);
+      const url = provision.url.replace(before.replace("http://", ""), hosting.url.replace("http://", ""));
+
+      const listed = JSON.parse((await operator(hosting, "list", "-o", "json")).stdout) as { url: string }[];
+      expect(listed.map((each) => each.url)).toEqual([url]);
+      expect((await fetch(`${url}/health`)).status).toBe(200);
+      const statement = await until(
+        () => hosting.visitor().json<{ url: string }>(`/directory/${encodeURIComponent(instance_did)}`),
+        (told) => told.url === url,
+      );
+      expect(statement.url).toBe(url);
+    });
+  },
+);
 
 test("an invitation is made only where it can be used", async () => {
   await using closed = await HostingProcess.start("--signup", "closed");
