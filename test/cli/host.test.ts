@@ -5,6 +5,7 @@ import type { Status } from "../../lib/api/wire.ts";
 import { Box } from "../kit/box.ts";
 import { HostingProcess } from "../kit/hosting.ts";
 import { runSpl } from "../kit/spl.ts";
+import { canMount, TinyDisk } from "../kit/tiny_disk.ts";
 import { until } from "../kit/until.ts";
 
 setDefaultTimeout(60_000);
@@ -76,6 +77,31 @@ describe.each(["SIGTERM", "SIGKILL"] as const)(
       );
       expect(statement.url).toBe(url);
     });
+  },
+);
+
+test.skipIf(!canMount)(
+  "a disk that is full is told with what to do, and nothing is half removed",
+  async () => {
+    await using hosting = await HostingProcess.start();
+    await hosting.end("SIGTERM");
+    using disk = new TinyDisk(hosting.folder, 64 * 1024);
+    await hosting.begin();
+    try {
+      const { url } = await hosting.visitor().instance("large-one");
+      disk.fill();
+      expect(await operator(hosting, "delete", "large-one", "--yes")).toMatchObject({
+        status: 1,
+        stdout: "",
+        stderr:
+          "no space is left for the hosting database; whoever runs the service has to free some on the disk of its home, then try again\n",
+      });
+      disk.relieve();
+      expect((await fetch(`${url}/health`)).status).toBe(200);
+      expect((await operator(hosting, "delete", "large-one", "--yes")).status).toBe(0);
+    } finally {
+      await hosting.end("SIGTERM");
+    }
   },
 );
 
