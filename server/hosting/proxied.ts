@@ -8,6 +8,7 @@ import { faultOf } from "../../lib/hosting/labels.ts";
 import { forward } from "../../lib/hosting/proxy.ts";
 import type { HostedInstance } from "../../lib/hosting/registry.ts";
 import type { HostingService } from "../../lib/hosting/service.ts";
+import { readable } from "./readable.ts";
 import type { Visitor } from "./route.ts";
 
 /** Which instance a request is for, and where on it. */
@@ -40,13 +41,14 @@ export async function proxied(
   const instance = faultOf(label) === null ? await registry.byLabel(label) : null;
   if (instance === null) {
     throw new SplError("not_found", "there is no instance of that name here", {
-      hint: `${service.hosting.settings.base}/start begins one`,
+      hint: `begin one at ${service.hosting.settings.base}/start`,
     });
   }
-  if (instance.state === "left") return movedAway(service, instance);
+  if (instance.state === "left")
+    return readable(request, await movedAway(service, instance), service.hosting.settings.base);
   if (instance.state === "deleted")
     throw new SplError("moved", `the instance ${label} was deleted`, {
-      hint: `nobody gets its name again; ${service.hosting.settings.base}/start begins another`,
+      hint: `nobody gets its name again; begin another at ${service.hosting.settings.base}/start`,
     });
   requireReady(instance, label);
   if (shared && !API.test(path)) {
@@ -111,10 +113,17 @@ async function movedAway(service: HostingService, instance: HostedInstance): Pro
       : `the instance ${label} has left: ${did} lives at ${where}`,
     where === null
       ? { hint: "ask its owner for the new address" }
-      : { hint: `export SPL_SERVE_URL=${where}`, detail: { url: where, did: did! } },
+      : {
+          hint: `go there, or set SPL_SERVE_URL to ${where} and sign in again`,
+          detail: { url: where, did: did! },
+        },
   );
   const body = { ...toProblem(error), ...(statement && { statement }) };
-  const headers = new Headers({ "content-type": PROBLEM_TYPE, "cache-control": "no-store" });
+  const headers = new Headers({
+    "content-type": PROBLEM_TYPE,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
   if (statement) headers.set(STATEMENT_HEADER, toBase64Url(utf8(JSON.stringify(statement))));
   return new Response(JSON.stringify(body), { status: 410, headers });
 }

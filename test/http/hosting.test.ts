@@ -551,7 +551,7 @@ describe("the address of an instance that is gone", () => {
     expect(await (await gone(own)).json()).toMatchObject({
       status: 410,
       detail: "the instance myteam was deleted",
-      hint: `nobody gets its name again; ${own.base}/start begins another`,
+      hint: `nobody gets its name again; begin another at ${own.base}/start`,
     });
   });
 });
@@ -755,7 +755,7 @@ describe("headers", () => {
       here.request("/health", { host: "evil.com" }),
       here.request("/health", { host: "nobody.hosting.example" }),
       here.request("/v1/provision", { method: "PATCH" }),
-      here.request("/first-run/x", { headers: { accept: "text/html" } }),
+      here.request("/first-run/x", { headers: { accept: "*/*" } }),
       here.post("/v1/provision", { label: "<b>" }, { client: "192.0.2.77" }),
     ];
     for (const { headers } of await Promise.all(refusals)) {
@@ -763,6 +763,72 @@ describe("headers", () => {
       expect(headers.get("cache-control")).toBe("no-store");
       expect(headers.get("x-content-type-options")).toBe("nosniff");
     }
+  });
+});
+
+describe("a refusal that a browser opens", () => {
+  const accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+  const open = (own: HostingHere, path: string, init: Parameters<HostingHere["request"]>[1] = {}) =>
+    own.request(path, { ...init, headers: { accept } });
+
+  test("is a page with the same words, and nothing of the request runs in it", async () => {
+    await using own = await HostingHere.open();
+    const [left, deleted] = [await own.owned("left-one"), await own.owned("deleted-one")];
+    const gone = { without_bundle: true };
+    await own.post(`/v1/provision/${left.view.id}/leave`, gone, { cookie: left.cookie });
+    await own.post(`/v1/provision/${deleted.view.id}`, gone, { method: "DELETE", cookie: deleted.cookie });
+    for (const [path, host, status, words] of [
+      ["/first-run/mistyped", null, 404, "This link leads nowhere."],
+      ["/nothing'\"&x", null, 404, "There is nothing at /nothing"],
+      ["/", "nobody", 404, "There is no instance of that name here."],
+      ["/", "left-one", 410, "The instance left-one has left"],
+      ["/", "deleted-one", 410, "The instance deleted-one was deleted."],
+    ] as const) {
+      const at = host === null ? {} : { host: `${host}.hosting.example` };
+      const page = await open(own, path, at);
+      const text = await page.text();
+      expect([path, page.status, page.headers.get("content-type")]).toEqual([
+        path,
+        status,
+        "text/html; charset=utf-8",
+      ]);
+      expect(text).toContain(words);
+      expect(text).toContain(`<a href="${own.base}/start">`);
+      expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+      expect([page.headers.get("cache-control"), page.headers.get("x-content-type-options")]).toEqual([
+        "no-store",
+        "nosniff",
+      ]);
+    }
+    const odd = await (await open(own, "/%3Cb%3E<i>'\"")).text();
+    expect(odd).not.toMatch(/<b>|<i>/);
+  });
+
+  test("of the button on a first-run page says that it may be pressed again", async () => {
+    await using own = await HostingHere.open();
+    const path = new URL((await own.owned("myteam")).view.first_run_url!).pathname;
+    own.driver.before = (step) => {
+      if (step === "mint")
+        throw new SplError("hosting_unavailable", "the instance makes no bootstrap token", {
+          hint: "try again",
+        });
+    };
+    const refused = await open(own, path, { method: "POST" });
+    expect([refused.status, await refused.text()]).toEqual([
+      503,
+      expect.stringContaining("<p>The instance makes no bootstrap token.</p>\n<p>Try again.</p>"),
+    ]);
+  });
+
+  test("of the instance itself is what the instance sends", async () => {
+    here.driver.answer = () =>
+      Response.json(
+        { code: "not_found" },
+        { status: 404, headers: { "content-type": "application/problem+json" } },
+      );
+    const response = await open(here, "/nothing", { host: "alices.hosting.example" });
+    here.driver.answer = (seen) => Response.json(seen);
+    expect([response.status, await response.json()]).toEqual([404, { code: "not_found" }]);
   });
 });
 
