@@ -46,7 +46,7 @@ ${invitation}
 <section id="failed" hidden aria-labelledby="failed-title">
 <h2 id="failed-title" tabindex="-1" class="bad">It did not work</h2>
 <p id="failure"></p>
-<p class="quiet">Nothing was left behind, and the label is free.</p>
+<p class="quiet" id="rest" role="status" aria-live="polite"></p>
 <button id="again" type="button">Try again</button>
 </section>
 <p id="status" class="status" role="status" aria-live="polite"></p>

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import type { MintedToken } from "../../lib/api/wire.ts";
 import { Box } from "../kit/box.ts";
@@ -131,6 +132,28 @@ test("a label that is taken, reserved or odd is told while it is typed", async (
   await page.getByRole("button", { name: "Start it" }).click();
   await page.getByText("The label nobody-yet is taken.").waitFor();
   expect(await page.getByText("✓ nobody-yet is free.").count()).toBe(0);
+  await page.context().close();
+});
+
+test("what went wrong is told at once, also while it cannot be removed yet", async () => {
+  await using broken = await HostingProcess.start();
+  const blocked = join(broken.folder, "instances");
+  await Bun.write(blocked, "no folder");
+  const { page, complaints } = await freshPage(browser);
+  await page.goto(`${broken.url}/start`);
+  await page.getByLabel("Label").fill("unlucky");
+  await page.getByRole("button", { name: "Start it" }).click();
+  await page.getByText("Internal error. Tell who runs this service, and try again.").waitFor();
+  await page.getByText("What was made of it is being removed; then the label is free.").waitFor();
+  expect(await page.getByRole("button", { name: "Try again" }).isVisible()).toBe(false);
+  await Bun.file(blocked).delete();
+  // Whoever looks has it tried again.
+  await page.context().request.get(`${broken.url}/v1/provision/${new URL(page.url()).hash.slice(1)}`);
+  await page.getByText("Nothing was left behind, and the label is free.").waitFor();
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("button", { name: "Start it" }).click();
+  await page.waitForURL("**/first-run/*", { timeout: 60_000 });
+  expect(complaints).toEqual([]);
   await page.context().close();
 });
 

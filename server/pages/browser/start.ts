@@ -106,6 +106,7 @@ function watch(first: InstanceView): void {
   source.onmessage = ({ data }) => {
     const view = JSON.parse(data) as InstanceView;
     draw(view);
+    if (view.state === "failing") showFailure(view);
     if (view.state === "provisioning" || view.state === "failing") return;
     source.close();
     finish(view);
@@ -118,13 +119,23 @@ function finish(view: InstanceView): void {
     location.assign(view.first_run_url);
     return;
   }
+  showFailure(view);
+}
+
+/** The removal of what was made may take a while, and its owner need not wait for it to know why. */
+function showFailure({ state, failure }: InstanceView): void {
+  const first = element("failed").hidden;
   show("failed");
-  const { failure } = view;
   element("failure").textContent =
     failure === null
-      ? `The instance is ${view.state}.`
+      ? `The instance is ${state}.`
       : `${sentence(failure.message)}${failure.hint ? ` ${sentence(failure.hint)}` : ""}`;
-  element("failed-title").focus();
+  const removing = state === "failing";
+  element("rest").textContent = removing
+    ? "What was made of it is being removed; then the label is free."
+    : "Nothing was left behind, and the label is free.";
+  element("again").hidden = removing;
+  if (first) element("failed-title").focus();
 }
 
 function draw({ phases }: InstanceView): void {
