@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Status } from "../../lib/api/wire.ts";
 import { Box } from "../kit/box.ts";
-import { HostingProcess } from "../kit/hosting.ts";
+import { HostingProcess, type Provision } from "../kit/hosting.ts";
 import { runSpl } from "../kit/spl.ts";
 import { canMount, TinyDisk } from "../kit/tiny_disk.ts";
 import { until } from "../kit/until.ts";
@@ -48,6 +48,31 @@ describe("an instance that does not start", () => {
       expect(said).toContain(config);
     }
   });
+});
+
+test("an instance that came not to be is shown with its failure, and the log says more", async () => {
+  await using hosting = await HostingProcess.start();
+  const blocked = join(hosting.folder, "instances");
+  writeFileSync(blocked, "no folder");
+  const owner = hosting.visitor();
+  const { id } = await owner.begin("unlucky");
+  const state = async () => (await owner.json<Provision>(`/v1/provision/${id}`)).state;
+  await until(state, (now) => now === "failing");
+  expect(logOf(hosting)).toMatch(
+    new RegExp(`provision-failed instance=${id} phase=volume code=internal error=.*${blocked}`),
+  );
+  rmSync(blocked);
+  // Whoever looks has the removal tried again.
+  await until(state, (now) => now === "failed");
+  for (const name of ["unlucky", id]) {
+    const { status, stdout } = await operator(hosting, "show", name);
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /state: +failed\n[\s\S]*volume: +failed[\s\S]*failure: +internal: internal error\n/,
+      ),
+    ]);
+  }
 });
 
 describe.each(["SIGTERM", "SIGKILL"] as const)(
