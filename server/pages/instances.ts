@@ -29,7 +29,7 @@ export const instancesPage = page({
 <form method="dialog">
 <h2 id="end-title"></h2>
 <p id="end-text"></p>
-<fieldset><legend>The bundle</legend>
+<fieldset id="end-fields"><legend>The bundle</legend>
 <label class="choice"><input type="radio" name="end-how" id="end-having" checked>
 <span>I have downloaded it since the last change, and show the file</span></label>
 <div id="end-with">
@@ -42,7 +42,7 @@ export const instancesPage = page({
 </fieldset>
 <p id="end-status" class="status" role="status" aria-live="polite"></p>
 <button id="end-do" type="button" disabled>End it here</button>
-<button type="submit" class="plain">Keep it</button>
+<button id="end-keep" type="submit" class="plain">Keep it</button>
 </form>
 </dialog>`,
 });

@@ -188,13 +188,23 @@ test("pages have no fault that a screen reader would meet, and fit a phone", asy
       method: "POST",
     });
     const link = new URL(first_run_url).pathname;
-    for (const path of ["/start", "/instances", "/recover", link, "revealed", `${link}?used`]) {
-      if (path === "revealed") await page.getByRole("button", { name: "Show the bootstrap token" }).click();
-      else await page.goto(hosting.url + path);
-      if (path === "/instances") {
+    const acts: Record<string, () => Promise<void>> = {
+      "/instances": async () => {
         await page.getByRole("button", { name: "New recovery code" }).click();
         await page.getByRole("button", { name: "Copy the recovery code" }).waitFor();
-      }
+      },
+      "/instances?leaving": async () => {
+        await page.getByRole("button", { name: "Leave…" }).click();
+        await page.getByRole("heading", { name: "Leave with readable" }).waitFor();
+      },
+      [`${link}?revealed`]: async () => {
+        await page.getByRole("button", { name: "Show the bootstrap token" }).click();
+        await page.getByRole("heading", { name: "Connect the CLI" }).waitFor();
+      },
+    };
+    for (const path of ["/start", link, ...Object.keys(acts), "/recover", `${link}?used`, "/nothing-here"]) {
+      await page.goto(hosting.url + path);
+      await acts[path]?.();
       expect({ path, violations: await complaintsOfAxe(page) }).toEqual({ path, violations: [] });
       // By the elements: a page that cuts off what is too wide has nothing to scroll.
       const outside = await page.evaluate<string[]>(

@@ -11,6 +11,8 @@ import { canRead, readBundle } from "./reader.ts";
 
 const dialog = element<HTMLDialogElement>("end");
 const act = element<HTMLButtonElement>("end-do");
+const keep = element<HTMLButtonElement>("end-keep");
+const fields = element<HTMLFieldSetElement>("end-fields");
 const picker = element<HTMLInputElement>("end-file");
 const choose = element<HTMLButtonElement>("end-choose");
 const without = element<HTMLInputElement>("end-without");
@@ -30,6 +32,10 @@ picker.addEventListener("change", () => {
 });
 for (const choice of [having, without]) choice.addEventListener("change", decided);
 dialog.addEventListener("close", stop);
+dialog.addEventListener("cancel", (event) => {
+  // What is on its way cannot be kept any more.
+  if (keep.disabled) event.preventDefault();
+});
 act.addEventListener("click", end);
 
 /** @param ended is called once it is no instance any more */
@@ -85,6 +91,7 @@ function reported({ name, size }: File, report: Report): void {
   if (held !== null) tell(`✓ ${name} is whole. It is compared with the instance when you go on.`, false);
   else if (verdict === "locked")
     tell(`${name} is encrypted. Choose the file as it was downloaded here.`, true);
+  else if (verdict === "failed") tell(`${name} could not be read: ${message}.`, true);
   else tell(`${name} is no whole bundle: ${message}. Download it again. Nothing was removed.`, true);
 }
 
@@ -96,7 +103,7 @@ function broke(): void {
 async function end(): Promise<void> {
   const { view, to, ended } = asked;
   const json = without.checked ? { without_bundle: true } : { bundle_sha256: held };
-  act.disabled = true;
+  busy(true);
   tell(without.checked ? "Ending it…" : "Comparing your bundle, then ending it…", false);
   try {
     if (to === "left") await call(`/v1/provision/${view.id}/leave`, { json, cookies: true });
@@ -104,9 +111,13 @@ async function end(): Promise<void> {
     dialog.close();
     ended();
   } catch (error) {
-    act.disabled = false;
     tell(told(error), true);
   }
+  busy(false);
+}
+
+function busy(is: boolean): void {
+  for (const control of [act, keep, fields]) control.disabled = is;
 }
 
 function tell(text: string, wrong: boolean): void {
