@@ -20,6 +20,7 @@ const command = defineSpl({
       await ctx.err.line(
         `good for one instance until ${safeText(invited.expires_at)}; it is shown this once`,
       );
+      if (invited.signup === "open") await ctx.err.line("nobody needs one: sign-up is open here");
     }
   },
 });

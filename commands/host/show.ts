@@ -5,8 +5,10 @@ import { defineSpl, printResult, runAlone } from "../_kit.ts";
 const command = defineSpl({
   name: "host show",
   summary: "Show a hosted instance and how it came to be",
-  args: { label: { type: "positional", description: "its label" } },
-  examples: ["spl host show myteam"],
+  args: {
+    label: { type: "positional", description: "its label, or its id where another has the label now" },
+  },
+  examples: ["spl host show myteam", "spl host show 0f1e2d3c4b5a6978"],
   run: async (ctx, { label }) => {
     const { phases, failure, ...facts } = await new HostClient(ctx.env).instance(label);
     await printResult(ctx, { ...facts, phases, failure }, () =>

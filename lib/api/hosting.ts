@@ -26,4 +26,6 @@ export interface Invitation {
   /** In clear: shown this once. */
   invitation: string;
   expires_at: string;
+  /** Where sign-up is `open` nobody needs one. */
+  signup: "open" | "invite";
 }

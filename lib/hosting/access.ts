@@ -1,7 +1,7 @@
 import { JSON_TYPE } from "../api/media.ts";
 import { SplError } from "../base/errors.ts";
 import type { Hosting } from "./hosting.ts";
-import { stepFor } from "./machine.ts";
+import { mint, stepFor, wake } from "./machine.ts";
 import type { HostedInstance } from "./registry.ts";
 import { newSecret, secretHash } from "./secrets.ts";
 
@@ -50,7 +50,7 @@ async function open(
 ): Promise<{ ask: Ask; revoke(): Promise<void> }> {
   const { driver, settings, ports } = hosting;
   const step = stepFor(hosting, instance, settings.deadlines.boot + settings.deadlines.bootstrap);
-  await driver.wake(step);
+  await wake(hosting, step);
   const lasting = `spl_live_hosting_${newSecret(ports.random)}`;
   const send = async (token: string, path: string, init: RequestInit): Promise<Response> => {
     const address = await driver.address(instance, step.handles);
@@ -61,7 +61,7 @@ async function open(
     return ports.fetch(address.origin + path, { ...init, headers, redirect: "manual" });
   };
   const trade = async (tries: number): Promise<Response> => {
-    const response = await send(await driver.mintBootstrap(step), "/v1/token/trade", {
+    const response = await send(await mint(hosting, step), "/v1/token/trade", {
       method: "POST",
       headers: { "content-type": JSON_TYPE },
       body: JSON.stringify({ token_sha256: secretHash(lasting) }),

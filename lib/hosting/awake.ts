@@ -1,3 +1,4 @@
+import { EVENTS_TYPE } from "../api/media.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Address } from "./types.ts";
 
@@ -12,11 +13,13 @@ export interface Machines {
 interface Waker {
   /** Requests that have come and not ended. */
   open: number;
+  /** How many of them only listen, to a stream of events. */
+  listening: number;
   /** When the last of them ended. */
   idleSince: number;
   /** The wake that is going on or has been; null before it, and when it has failed. */
   waking: Promise<Address> | null;
-  /** Who waits for the last of the open requests to end. */
+  /** Who waits for the last of the open requests to end, or to only listen. */
   quiet: Set<() => void>;
   /** The way to sleep, and whether it led there; never rejects. */
   sleeping: Promise<boolean> | null;
@@ -50,15 +53,24 @@ export class Awake {
     const waker = this.#waker(key);
     waker.open++;
     let here = true;
+    let listens = false;
     const leave = () => {
-      if (here) this.#left(waker);
+      if (!here) return;
       here = false;
+      if (listens) waker.listening--;
+      this.#left(waker);
     };
     let waking: Promise<Address> | null = null;
     try {
       await waker.sleeping;
       waking = waker.waking ??= this.machines.wake(key);
-      return untilEnd(await answer(await waking), leave);
+      const response = await answer(await waking);
+      listens = response.body !== null && !!response.headers.get("content-type")?.startsWith(EVENTS_TYPE);
+      if (listens) {
+        waker.listening++;
+        tellQuiet(waker);
+      }
+      return untilEnd(response, leave);
     } catch (error) {
       // It may have died, and answer elsewhere from now on.
       if (waker.waking === waking) waker.waking = null;
@@ -110,31 +122,38 @@ export class Awake {
     return this.#wakers.get(key)?.open ?? 0;
   }
 
-  /** Resolves once no request needs the machine, or the signal aborts: whether none does. */
+  /** Resolves once no request does anything with the machine but listen, or the signal aborts: whether none does. */
   async quiet(key: string, signal: AbortSignal): Promise<boolean> {
-    while (this.open(key) > 0 && !signal.aborted) {
+    const waker = this.#wakers.get(key);
+    if (waker === undefined) return true;
+    while (isBusy(waker) && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waker(key).quiet.add(resolve);
+      waker.quiet.add(resolve);
       signal.addEventListener("abort", () => resolve(), { once: true });
       await promise;
     }
-    return this.open(key) === 0;
+    return !isBusy(waker);
   }
 
   #waker(key: string): Waker {
     let waker = this.#wakers.get(key);
     if (waker === undefined) {
-      waker = { open: 0, idleSince: this.clock(), quiet: new Set(), waking: null, sleeping: null };
+      waker = {
+        open: 0,
+        listening: 0,
+        idleSince: this.clock(),
+        quiet: new Set(),
+        waking: null,
+        sleeping: null,
+      };
       this.#wakers.set(key, waker);
     }
     return waker;
   }
 
   #left(waker: Waker): void {
-    if (--waker.open > 0) return;
-    waker.idleSince = this.clock();
-    for (const resolve of waker.quiet) resolve();
-    waker.quiet.clear();
+    if (--waker.open === 0) waker.idleSince = this.clock();
+    tellQuiet(waker);
   }
 
   async #stop(key: string, waker: Waker): Promise<boolean> {
@@ -151,6 +170,16 @@ export class Awake {
     if (asleep && waker.open === 0) this.#wakers.delete(key);
     return asleep;
   }
+}
+
+function isBusy({ open, listening }: Waker): boolean {
+  return open > listening;
+}
+
+function tellQuiet(waker: Waker): void {
+  if (isBusy(waker)) return;
+  for (const resolve of waker.quiet) resolve();
+  waker.quiet.clear();
 }
 
 /** The same response; `ended` is called when its body has been read to the end, has failed, or is wanted no more. */

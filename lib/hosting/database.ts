@@ -19,7 +19,7 @@ export interface HostingDatabase {
 /** Forward migrations: number N takes a database from version N to N + 1. A released one is never edited. */
 const MIGRATIONS: readonly (readonly string[])[] = [
   [
-    // A label belongs to one instance for ever, unless that one never came to be.
+    // `taken` is written no longer. A label belongs to one instance for ever, unless that one never came to be.
     "CREATE TABLE labels (label TEXT PRIMARY KEY, instance TEXT NOT NULL UNIQUE)",
     `CREATE TABLE instances (
       id TEXT PRIMARY KEY, label TEXT NOT NULL, url TEXT NOT NULL, owner TEXT NOT NULL, plan TEXT NOT NULL,

@@ -10,7 +10,8 @@ import { type HostedInstance, REMOVING } from "./registry.ts";
 
 /**
  * The end of an instance here. Its owner proves to hold everything by naming the `bundle_sha256` of a bundle: the same
- * state gives the same bundle, so the service makes the manifest once more and compares, while nobody can write.
+ * state gives the same bundle, so the service makes the manifest once more and compares, while nobody can write. A
+ * download from here proves nothing: its last bytes may be in buffers on the way, and the client gone.
  */
 
 /** Of the removal, milliseconds. */
@@ -20,7 +21,7 @@ const QUIET_MS = 30_000;
 
 /** What keeps machines awake, as the end needs it. */
 export interface Quiet {
-  /** Resolves when no request is under way, or the signal aborts: whether none is. */
+  /** Resolves when no request is under way that does more than listen, or the signal aborts: whether none is. */
   quiet(id: string, signal: AbortSignal): Promise<boolean>;
   /** The machine runs, and is to sleep when nobody needs it. */
   found(id: string): void;
@@ -60,11 +61,13 @@ async function endAlone(
   if (!(await registry.move(instance.id, "ready", "ending"))) throw busy();
   let did: string | null = null;
   try {
-    const isQuiet = await quiet.quiet(instance.id, AbortSignal.any([ports.deadline(QUIET_MS), lost]));
-    lost.throwIfAborted();
-    // What is still under way could be answered after the comparison, and be removed all the same.
-    if (!isQuiet && proof !== null) await driver.sleep(stepFor(hosting, instance, END_MS));
-    if (proof !== null) did = await compare(access, instance, proof);
+    if (proof !== null) {
+      const isQuiet = await quiet.quiet(instance.id, AbortSignal.any([ports.deadline(QUIET_MS), lost]));
+      lost.throwIfAborted();
+      // What is still under way could be answered after the comparison, and be removed all the same.
+      if (!isQuiet) await driver.sleep(stepFor(hosting, instance, END_MS));
+      did = await compare(access, instance, proof);
+    }
   } catch (error) {
     if (lost.aborted) throw busy();
     await registry.move(instance.id, "ending", "ready");
@@ -127,12 +130,12 @@ async function compare(access: OwnerAccess, instance: HostedInstance, proof: str
   const [plain, did, carrying] = found;
   if (proof === plain || proof === carrying) return did!;
   throw new SplError("conflict", "the bundle is not what the instance holds now", {
-    hint: "download it again, then repeat this with its bundle_sha256 (spl bundle show FILE)",
+    hint: "download it again, then repeat this with that one (its bundle_sha256; spl bundle show FILE)",
   });
 }
 
 /**
- * The bundle of the instance as it is now. Once it has been read to its end, it proves that its owner holds it.
+ * The bundle of the instance as it is now. That it was sent says nothing of what has arrived.
  * @throws SplError hosting_unavailable
  */
 export async function takeBundle(access: OwnerAccess, instance: HostedInstance): Promise<Response> {
@@ -141,14 +144,7 @@ export async function takeBundle(access: OwnerAccess, instance: HostedInstance):
   const task = access
     .use(instance, async (ask) => {
       const response = await ask("/v1/export", { headers: { accept: BUNDLE_TYPE } });
-      const { bundle_sha256 } = manifestOf(response);
-      const whole = new TransformStream<Uint8Array, Uint8Array>({
-        // The last byte has gone out by now; a client that leaves before gets none of this.
-        flush: () => access.hosting.registry.putTaken(instance.id, bundle_sha256),
-      });
-      begun.resolve(
-        new Response(untilEnd(new Response(response.body!.pipeThrough(whole)), sent.resolve).body),
-      );
+      begun.resolve(new Response(untilEnd(response, sent.resolve).body));
       await sent.promise;
     })
     .catch(begun.reject);

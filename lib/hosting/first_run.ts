@@ -1,7 +1,7 @@
 import { SplError } from "../base/errors.ts";
 import type { Awake } from "./awake.ts";
 import type { Hosting } from "./hosting.ts";
-import { stepFor } from "./machine.ts";
+import { mint, stepFor, wake } from "./machine.ts";
 import { firstRecoveryCode } from "./owners.ts";
 import type { HostedInstance, Link } from "./registry.ts";
 import { secretHash } from "./secrets.ts";
@@ -44,7 +44,7 @@ export async function reveal(
   secret: string,
   awake: Pick<Awake, "hold">,
 ): Promise<Revealed> {
-  const { registry, driver, settings, ports } = hosting;
+  const { registry, settings, ports } = hosting;
   const { link, instance } = await firstRun(hosting, secret);
   if (instance.state !== "ready") {
     throw new SplError("conflict", `the instance is ${instance.state}, not ready`, {
@@ -56,8 +56,8 @@ export async function reveal(
   try {
     const step = stepFor(hosting, instance, settings.deadlines.boot + settings.deadlines.bootstrap);
     const token = await awake.hold(instance.id, async () => {
-      await driver.wake(step);
-      return driver.mintBootstrap(step);
+      await wake(hosting, step);
+      return mint(hosting, step);
     });
     const recovery_code = await firstRecoveryCode(hosting, instance.owner);
     ports.log("token-revealed", { instance: instance.id });

@@ -1,6 +1,7 @@
 import { type ErrorCode, SplError } from "../base/errors.ts";
 import type { Hosting } from "./hosting.ts";
 import { alone } from "./lease.ts";
+import { reasonOf } from "./machine.ts";
 import { Notices } from "./notices.ts";
 import { type HostedInstance, PHASES, type Phase } from "./registry.ts";
 import type { Handles, Step } from "./types.ts";
@@ -80,10 +81,8 @@ export class Provisioner {
       } catch (thrown) {
         if (left.aborted) return;
         const error = told(thrown, signal, phase);
-        if (error.cause !== undefined)
-          ports.log("provision-error", { instance: instance.id, error: String(error.cause) });
         const { code, message, hint = null } = error;
-        ports.log("provision-failed", { instance: instance.id, phase, code });
+        ports.log("provision-failed", { instance: instance.id, phase, code, error: reasonOf(error) });
         await registry.beginFailing(instance.id, { code, phase, message, hint });
         return;
       }

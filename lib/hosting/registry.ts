@@ -40,8 +40,6 @@ export interface HostedInstance extends Machine {
   failure: Failure | null;
   /** Its DID when it was made; an import gives it another. */
   did: string | null;
-  /** `bundle_sha256` of the last bundle that its owner has downloaded whole from this service. */
-  taken: string | null;
   /** Unix milliseconds. */
   created_at: number;
   ready_at: number | null;
@@ -164,6 +162,15 @@ export class Registry {
     return row ? parsed(row) : null;
   }
 
+  /** The newest of those that ever had the label, also of those that never came to be; else the one with this id. */
+  async lastNamed(text: string): Promise<HostedInstance | null> {
+    const [row] = await this.db.all<InstanceColumns>(
+      "SELECT * FROM instances WHERE label = ?1 OR id = ?1 ORDER BY label = ?1 DESC, rowid DESC LIMIT 1",
+      text,
+    );
+    return row ? parsed(row) : null;
+  }
+
   /** Oldest first; of one owner, or in one of these states, or all. */
   async list({
     owner,
@@ -183,6 +190,10 @@ export class Registry {
 
   async note(id: string, handles: Handles): Promise<void> {
     await this.db.run("UPDATE instances SET handles = ? WHERE id = ?", JSON.stringify(handles), id);
+  }
+
+  async putUrl(id: string, url: string): Promise<void> {
+    await this.db.run("UPDATE instances SET url = ? WHERE id = ?", url, id);
   }
 
   async phases(id: string): Promise<PhaseRow[]> {
@@ -259,10 +270,6 @@ export class Registry {
   /** For a process that knows that it is the only one. */
   async releaseAllLeases(): Promise<void> {
     await this.db.run("DELETE FROM leases");
-  }
-
-  async putTaken(id: string, bundleSha256: string): Promise<void> {
-    await this.db.run("UPDATE instances SET taken = ? WHERE id = ?", bundleSha256, id);
   }
 
   /**

@@ -2,8 +2,8 @@ import { SplError } from "../base/errors.ts";
 import { OwnerAccess } from "./access.ts";
 import { Awake } from "./awake.ts";
 import { resumeEnds } from "./ending.ts";
-import type { Hosting } from "./hosting.ts";
-import { stepFor } from "./machine.ts";
+import { type Hosting, instanceUrl } from "./hosting.ts";
+import { stepFor, wake } from "./machine.ts";
 import { Provisioner } from "./provision.ts";
 import type { HostedInstance } from "./registry.ts";
 import { Unfinished } from "./unfinished.ts";
@@ -35,9 +35,28 @@ export class HostingService {
   async resume(): Promise<void> {
     const { registry, driver } = this.hosting;
     await resumeEnds(this.hosting, this.awake);
+    for (const instance of await registry.list({ states: ["provisioning", "ready"] }))
+      await this.#readdress(instance);
     await this.provisioner.resume();
     for (const instance of await registry.list({ states: ["ready"] })) {
       if ((await driver.address(instance, instance.handles)) !== null) this.awake.found(instance.id);
+    }
+  }
+
+  /** The service may have another name or port than when the instance was made. */
+  async #readdress(instance: HostedInstance): Promise<void> {
+    const { registry, driver, settings, ports } = this.hosting;
+    const { id, label, url: from } = instance;
+    const url = instanceUrl(settings, label);
+    if (url === from) return;
+    if (!driver.readdress) return ports.log("readdress-impossible", { instance: id, url: from, wanted: url });
+    try {
+      const step = stepFor(this.hosting, { ...instance, url }, settings.deadlines.boot);
+      await driver.readdress(step, from);
+      await registry.putUrl(id, url);
+      ports.log("readdressed", { instance: id, from, to: url });
+    } catch (error) {
+      ports.log("readdress-failed", { instance: id, error: String(error) });
     }
   }
 
@@ -46,7 +65,7 @@ export class HostingService {
     const { driver, settings } = this.hosting;
     const instance = await this.#ready(id);
     const step = stepFor(this.hosting, instance, settings.deadlines.boot);
-    await driver.wake(step);
+    await wake(this.hosting, step);
     const address = await driver.address(instance, step.handles);
     if (address !== null) return address;
     throw new SplError("hosting_unavailable", "the instance does not start", {

@@ -63,6 +63,11 @@ export interface Driver {
   sleep(step: Step): Promise<void>;
   /** Where it answers; null while it does not run. */
   address(machine: Machine, handles: Handles): Promise<Address | null>;
+  /**
+   * Has it be at `machine.url` from its next start on, and at `from` no longer; it is stopped until then. A driver without
+   * this leaves machines where they are.
+   */
+  readdress?(step: Step, from: string): Promise<void>;
   /** Removes all that there may be of it. What is not there is no error. */
   destroy(step: Omit<Step, "note">): Promise<void>;
 }

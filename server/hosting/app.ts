@@ -6,6 +6,7 @@ import { makeMatcher } from "../match.ts";
 import { problemResponse } from "../stages/problem.ts";
 import { sourceOf } from "./client.ts";
 import { type Place, proxied } from "./proxied.ts";
+import { readable } from "./readable.ts";
 import type { HostingCall, Visitor } from "./route.ts";
 import { HOSTING_ROUTES } from "./routes/index.ts";
 import { sessionIn } from "./session.ts";
@@ -17,7 +18,7 @@ export type HostingApp = (request: Request, visitor: Visitor) => Promise<Respons
  * the instances on theirs. It opens no port and needs no Bun. It never throws.
  */
 export function makeHostingApp(service: HostingService): HostingApp {
-  const match = makeMatcher(HOSTING_ROUTES, "/start is where an instance begins");
+  const match = makeMatcher(HOSTING_ROUTES, "an instance begins at /start");
   const { settings, ports } = service.hosting;
   const base = new URL(settings.base);
 
@@ -63,6 +64,7 @@ export function makeHostingApp(service: HostingService): HostingApp {
       response.headers.set("cache-control", "no-store");
       response.headers.set("x-content-type-options", "nosniff");
       if (toSplError(error).code === "hosting_unavailable") response.headers.set("retry-after", "5");
+      response = await readable(request, response, settings.base);
     }
     if (response.status >= 500) {
       const path = new URL(request.url).pathname;

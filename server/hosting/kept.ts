@@ -5,6 +5,7 @@ import { lastWords } from "../../lib/api/problem.ts";
 import { fileError, SplError, systemCode } from "../../lib/base/errors.ts";
 import { exists } from "../../lib/base/exists.ts";
 import type { HomePaths } from "../../lib/base/home.ts";
+import { reasonOf } from "../../lib/hosting/machine.ts";
 import type { Machine } from "../../lib/hosting/types.ts";
 import { HomeLock } from "../../lib/instance/lock.ts";
 import type { Log } from "../log.ts";
@@ -263,12 +264,6 @@ function doesNotStart(cause: unknown): SplError {
         hint: "who runs this service finds more in its log",
         cause,
       });
-}
-
-/** For the log. */
-function reasonOf(error: unknown): string {
-  const { cause = error } = error as { cause?: unknown };
-  return String(cause);
 }
 
 /** Where a process says why it does not start. */

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../lib/base/atomic_file.ts";
 import { utf8 } from "../../lib/base/bytes.ts";
@@ -38,7 +38,7 @@ export class ProcessDriver implements Driver {
     const paths = this.#paths(machine);
     makeHome(paths);
     const { directory, allowNetworks } = this.options;
-    const lines = [`directory = ${JSON.stringify(directory)}`, "[listen]", 'host = "127.0.0.1"', "port = 0"];
+    const lines = [directoryLine(directory), "[listen]", 'host = "127.0.0.1"', "port = 0"];
     if (allowNetworks.length > 0)
       lines.push("[federation]", `allow_networks = ${JSON.stringify(allowNetworks)}`);
     writeFileAtomic(paths.config, utf8(`${lines.join("\n")}\n`));
@@ -77,6 +77,20 @@ export class ProcessDriver implements Driver {
   async address(machine: Machine, _handles: Handles): Promise<Address | null> {
     const port = this.#keptOf(machine).port;
     return port === null ? null : { origin: `http://127.0.0.1:${port}` };
+  }
+
+  async readdress({ machine }: Step, from: string): Promise<void> {
+    await this.#keptOf(machine).stop();
+    const { config } = this.#paths(machine);
+    if (!exists(config)) return;
+    // The directory was the service's own, unless somebody has named another.
+    const { label } = machine;
+    const bases = [from.replace(`//${label}.`, "//"), from.replace(new RegExp(`/i/${label}$`), "")];
+    const before = bases.map(directoryLine);
+    const now = directoryLine(this.options.directory);
+    const lines = readFileSync(config, "utf8").split("\n");
+    const after = lines.map((line) => (before.includes(line) ? now : line));
+    writeFileAtomic(config, utf8(after.join("\n")));
   }
 
   async destroy({ machine }: Pick<Step, "machine">): Promise<void> {
@@ -122,6 +136,10 @@ export class ProcessDriver implements Driver {
     this.#kept.set(machine.id, kept);
     return kept;
   }
+}
+
+function directoryLine(url: string): string {
+  return `directory = ${JSON.stringify(url)}`;
 }
 
 /** The service reaches its instances' owners' socket as their owner does: file permissions are the sign-in. */

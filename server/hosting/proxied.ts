@@ -3,10 +3,12 @@ import { toProblem } from "../../lib/api/problem.ts";
 import { toBase64Url, utf8 } from "../../lib/base/bytes.ts";
 import { SplError } from "../../lib/base/errors.ts";
 import { listedStatement } from "../../lib/hosting/directory.ts";
+import { instanceUrl } from "../../lib/hosting/hosting.ts";
 import { faultOf } from "../../lib/hosting/labels.ts";
 import { forward } from "../../lib/hosting/proxy.ts";
 import type { HostedInstance } from "../../lib/hosting/registry.ts";
 import type { HostingService } from "../../lib/hosting/service.ts";
+import { readable } from "./readable.ts";
 import type { Visitor } from "./route.ts";
 
 /** Which instance a request is for, and where on it. */
@@ -39,12 +41,15 @@ export async function proxied(
   const instance = faultOf(label) === null ? await registry.byLabel(label) : null;
   if (instance === null) {
     throw new SplError("not_found", "there is no instance of that name here", {
-      hint: `${service.hosting.settings.base}/start begins one`,
+      hint: `begin one at ${service.hosting.settings.base}/start`,
     });
   }
-  if (instance.state === "left") return movedAway(service, instance);
+  if (instance.state === "left")
+    return readable(request, await movedAway(service, instance), service.hosting.settings.base);
   if (instance.state === "deleted")
-    throw new SplError("moved", `the instance ${label} was deleted by its owner`);
+    throw new SplError("moved", `the instance ${label} was deleted`, {
+      hint: `nobody gets its name again; begin another at ${service.hosting.settings.base}/start`,
+    });
   requireReady(instance, label);
   if (shared && !API.test(path)) {
     throw new SplError("not_found", "the pages of an instance are not served below this name", {
@@ -94,8 +99,12 @@ function requireReady(instance: HostedInstance | null, label: string): void {
  * 410 with where the identity lives now, as it says itself: the statement is signed, so nobody has to believe this
  * service. In the header as peers read it, and in the body.
  */
-async function movedAway(service: HostingService, { label, did }: HostedInstance): Promise<Response> {
-  const statement = did === null ? null : await listedStatement(service.hosting, did);
+async function movedAway(service: HostingService, instance: HostedInstance): Promise<Response> {
+  const { label, did } = instance;
+  const listed = did === null ? null : await listedStatement(service.hosting, did);
+  // What the instance itself has published here leads to where it was.
+  const own: (string | null)[] = [instance.url, instanceUrl(service.hosting.settings, label)];
+  const statement = listed !== null && own.includes(listed.url) ? null : listed;
   const where = statement?.url ?? null;
   const error = new SplError(
     "moved",
@@ -104,10 +113,17 @@ async function movedAway(service: HostingService, { label, did }: HostedInstance
       : `the instance ${label} has left: ${did} lives at ${where}`,
     where === null
       ? { hint: "ask its owner for the new address" }
-      : { hint: `export SPL_SERVE_URL=${where}`, detail: { url: where, did: did! } },
+      : {
+          hint: `go there, or set SPL_SERVE_URL to ${where} and sign in again`,
+          detail: { url: where, did: did! },
+        },
   );
   const body = { ...toProblem(error), ...(statement && { statement }) };
-  const headers = new Headers({ "content-type": PROBLEM_TYPE, "cache-control": "no-store" });
+  const headers = new Headers({
+    "content-type": PROBLEM_TYPE,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
   if (statement) headers.set(STATEMENT_HEADER, toBase64Url(utf8(JSON.stringify(statement))));
   return new Response(JSON.stringify(body), { status: 410, headers });
 }

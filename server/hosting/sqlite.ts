@@ -47,8 +47,12 @@ export class SqliteDatabase implements HostingDatabase {
       return task();
     } catch (error) {
       const code = systemCode(error) ?? "";
-      if (code === "SQLITE_FULL")
-        throw new SplError("disk_full", "no space is left for the hosting database", { cause: error });
+      if (code === "SQLITE_FULL") {
+        throw new SplError("disk_full", "no space is left for the hosting database", {
+          hint: "whoever runs the service has to free some on the disk of its home, then try again",
+          cause: error,
+        });
+      }
       if (code === "SQLITE_CORRUPT" || code === "SQLITE_NOTADB") {
         throw new SplError("store_damaged", "the hosting database is damaged", {
           hint: "put host.db back from a copy; the instances' own homes are beside it, whole",

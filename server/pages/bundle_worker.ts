@@ -9,7 +9,7 @@ const SCRIPT = browserBundle("server/pages/browser/inspector.ts");
  */
 const POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'; connect-src data:";
 
-/** The script of the worker that reads a bundle on the bundle page. */
+/** The script of the worker that reads a bundle on the bundle page, and on that of an owner's instances. */
 export function bundleWorker(): Response {
   return new Response(SCRIPT, {
     headers: { "content-type": `${SCRIPT_TYPE}; charset=utf-8`, "content-security-policy": POLICY },

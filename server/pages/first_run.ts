@@ -8,7 +8,7 @@ const SCRIPT = browserBundle("server/pages/browser/first_run.ts");
 export type FirstRunState =
   | { kind: "sealed"; url: string }
   | { kind: "revealed"; url: string; token: string; recoveryCode: string | null }
-  | { kind: "used"; url: string; at: string; owner: string | null }
+  | { kind: "used"; url: string; at: string; expired: boolean; owner: string | null }
   | { kind: "void"; url: string; owner: string | null }
   | { kind: "waiting"; url: string; state: string };
 
@@ -44,16 +44,18 @@ ${
 <p class="quiet">Write the recovery code down: it lets you manage your instances here when this browser is gone.</p>`
 }
 <h2>Three commands</h2>
-${copyable("1. Where it is", "command-1", `export SPL_SERVE_URL=${state.url}`)}
-${copyable("2. Sign in", "command-2", `spl token save ${state.token}`)}
-${copyable("3. Look at it", "command-3", "spl status")}
+${copyable("1. Where it is", "command-1", `export SPL_SERVE_URL=${state.url}`, "h3")}
+${copyable("2. Sign in", "command-2", `spl token save ${state.token}`, "h3")}
+${copyable("3. Look at it", "command-3", "spl status", "h3")}
 <p>To bring what you have: <code>spl import FILE</code> takes a bundle of <code>spl export</code>, and the instance is you.</p>
 <p class="quiet"><a href="/instances">Your instances</a></p>
 <p id="status" class="status" role="status" aria-live="polite"></p>`;
     case "used":
       return `<h1>The token was shown</h1>
 <dl><dt>URL</dt><dd><code>${url}</code></dd><dt>Shown</dt><dd><time datetime="${state.at}">${state.at}</time></dd></dl>
-<p>The bootstrap token of this link was shown at that time, and works once, within an hour.</p>
+<p>The bootstrap token of this link was shown at that time. ${
+        state.expired ? "It worked once, within an hour of that." : "It works once, within an hour of that."
+      }</p>
 ${again(state.owner)}`;
     case "void":
       return `<h1>This link is void</h1>
@@ -76,12 +78,12 @@ regenerate the bootstrap token here.</p>`;
   }
   return `<button id="regenerate" type="button" data-instance="${escapeHtml(owner)}">Regenerate bootstrap token</button>
 <p class="quiet">The token before it is void then, unless it was used.</p>
-<p class="quiet"><a href="/instances">Your instances</a></p>
+<p>A recovery code that was lost with it can be made anew among <a href="/instances">your instances</a>.</p>
 <p id="status" class="status" role="status" aria-live="polite"></p>`;
 }
 
-function copyable(title: string, id: string, text: string): string {
-  return `<div class="copyable"><h3 id="${id}-title">${escapeHtml(title)}</h3>
+function copyable(title: string, id: string, text: string, level: "h2" | "h3" = "h2"): string {
+  return `<div class="copyable"><${level} id="${id}-title">${escapeHtml(title)}</${level}>
 <div><code id="${id}">${escapeHtml(text)}</code>
 <button type="button" class="plain" data-copy="${id}" aria-describedby="${id}-title">Copy</button></div></div>`;
 }

@@ -2,7 +2,7 @@
 export const HOSTING_STYLE = `
 main { max-width: 36rem; overflow-wrap: anywhere; }
 h2 { margin-top: 1.5rem; }
-h3 { margin: 0 0 0.25rem; font-size: 1rem; }
+h3, .copyable h2 { margin: 0 0 0.25rem; font-size: 1rem; }
 .bad { color: var(--wrong); }
 .tight { margin: 0.25rem 0; }
 .joined {
@@ -53,13 +53,13 @@ legend { margin-bottom: 0.25rem; padding: 0; font-weight: 600; }
 }
 .card { margin-bottom: 1rem; padding: 1rem; border: 1px solid var(--line); border-radius: 0.5rem; }
 .card h2 { margin-top: 0; overflow-wrap: anywhere; }
-.actions { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 0.5rem; margin-bottom: 0.75rem; }
-.actions > * { margin: 0; padding: 0 0.5rem; }
+.actions { display: grid; grid-template-columns: repeat(auto-fit, minmax(13.5rem, 1fr)); gap: 0.5rem; margin-bottom: 0.75rem; }
+.actions > * { margin: 0; padding: 0.25rem 0.5rem; }
 a { color: var(--act); }
 a.button {
   display: grid; place-items: center; min-height: 3rem; border-radius: 0.5rem; font-weight: 600; text-align: center; text-decoration: none;
 }
-a.button.plain { border: 1px solid var(--line); color: var(--text); }
+a.button.plain { border: 1px solid var(--quiet); color: var(--text); }
 button + p, form + section, main > p.quiet:last-child { margin-top: 0.75rem; }
 .phases .quiet { white-space: nowrap; }
 main > dialog:last-child { margin: auto; }

@@ -10,11 +10,12 @@ export const recoverPage = page({
   main: `<h1>Sign in</h1>
 <noscript><p>This page needs JavaScript.</p></noscript>
 <form id="form">
-<p>The recovery code was shown with your first bootstrap token.</p>
+<p>The recovery code was shown with your first bootstrap token, or made later among your instances.</p>
 <label for="code">Recovery code</label>
 <input id="code" name="code" required maxlength="200" autocomplete="off" autocapitalize="none" autocorrect="off"
  spellcheck="false" aria-describedby="status">
 <button id="go" type="submit">Sign in</button>
 </form>
-<p id="status" class="status" role="status" aria-live="polite"></p>`,
+<p id="status" class="status" role="status" aria-live="polite"></p>
+<p class="quiet"><a href="/instances">Your instances</a> · <a href="/start">Start an instance</a></p>`,
 });

@@ -24,8 +24,7 @@ export function startPage(settings: HostingSettings): () => Response {
     main: `<h1>Start an instance</h1>
 <p>An instance of <code>spl</code> of your own, on this service. You can take it away at any time, whole: its
 records, its identity, its address.</p>
-<noscript><p>This page needs JavaScript. With a terminal: <code>curl -H 'content-type: application/json'
--d '{"label":"myteam"}' ${escapeHtml(settings.base)}/v1/provision</code></p></noscript>
+${withoutScript(settings)}
 ${closed ? `<p class="notice">This service takes no new instances at the moment. Ask who runs it.</p>` : ""}
 <form id="form"${closed ? " hidden" : ""} novalidate>
 <label for="label">Label</label>
@@ -47,12 +46,19 @@ ${invitation}
 <section id="failed" hidden aria-labelledby="failed-title">
 <h2 id="failed-title" tabindex="-1" class="bad">It did not work</h2>
 <p id="failure"></p>
-<p class="quiet">Nothing was left behind, and the label is free.</p>
+<p class="quiet" id="rest" role="status" aria-live="polite"></p>
 <button id="again" type="button">Try again</button>
 </section>
 <p id="status" class="status" role="status" aria-live="polite"></p>
 <p class="quiet"><a href="/instances">Your instances</a></p>`,
   });
+}
+
+function withoutScript({ signup, base }: HostingSettings): string {
+  if (signup === "closed") return "";
+  const wish = signup === "invite" ? '{"label":"myteam","invitation":"…"}' : '{"label":"myteam"}';
+  return `<noscript><p>This page needs JavaScript. With a terminal: <code>curl -H 'content-type: application/json'
+-d '${wish}' ${escapeHtml(base)}/v1/provision</code></p></noscript>`;
 }
 
 function planChoice({ name, cpus, memory_mb, disk_gb }: Plan, at: number): string {

@@ -499,6 +499,63 @@ describe("the operator's sleep", () => {
   });
 });
 
+describe("the operator's view", () => {
+  test("of a label that is free again is that of its last instance, also by id", async () => {
+    await using own = await HostingHere.open();
+    own.driver.before = (step) => {
+      if (step === "boot") throw new SplError("hosting_unavailable", "no capacity", { hint: "later" });
+    };
+    const first = await own.owned("myteam");
+    const second = await own.owned("myteam", first.cookie);
+    const shown = (name: string) =>
+      own.request(`/v1/host/instances/${name}`, { client: null }).then((answer) => answer.json());
+    const failed = { state: "failed", failure: { phase: "boot", message: "no capacity" } };
+    expect(await shown("myteam")).toMatchObject({ id: second.view.id, ...failed });
+    expect(await shown(first.view.id)).toMatchObject({ id: first.view.id, label: "myteam", ...failed });
+    own.driver.before = () => undefined;
+    const third = await own.owned("myteam", first.cookie);
+    expect(await shown("myteam")).toMatchObject({ id: third.view.id, state: "awake", failure: null });
+    // What works on an instance takes only one that there is.
+    const wake = `/v1/host/instances/${first.view.id}/wake`;
+    expect((await own.request(wake, { method: "POST", client: null })).status).toBe(404);
+  });
+});
+
+describe("the address of an instance that is gone", () => {
+  const gone = (own: HostingHere) => own.request("/health", { host: "myteam.hosting.example" });
+
+  test("names no place where it was itself, whatever it had published", async () => {
+    await using own = await HostingHere.open();
+    const { view, cookie } = await own.owned("myteam");
+    const { did } = testSigner(1);
+    await own.db.run("UPDATE instances SET did = ?", did);
+    const { registry } = own.service.hosting;
+    await registry.putStatement(did, JSON.stringify(statementOf({ url: view.url })), null);
+    await own.post(`/v1/provision/${view.id}/leave`, { without_bundle: true }, { cookie });
+    const here = await gone(own);
+    expect([here.status, here.headers.get("syncropel-statement")]).toEqual([410, null]);
+    const told = (await here.json()) as Record<string, unknown>;
+    expect(told.detail).toBe(`the instance myteam has left; where ${did} lives now was not published here`);
+    expect([told.hint, told.url, told.statement]).toEqual([
+      "ask its owner for the new address",
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test("does not say who deleted it", async () => {
+    await using own = await HostingHere.open();
+    await own.owned("myteam");
+    const removed = await own.request("/v1/host/instances/myteam", { method: "DELETE", client: null });
+    expect(removed.status).toBe(200);
+    expect(await (await gone(own)).json()).toMatchObject({
+      status: 410,
+      detail: "the instance myteam was deleted",
+      hint: `nobody gets its name again; begin another at ${own.base}/start`,
+    });
+  });
+});
+
 describe("sign-up", () => {
   test("by invitation takes one instance for one invitation, also of fifty at once", async () => {
     await withSettings({ signup: "invite" }, async (own) => {
@@ -602,6 +659,18 @@ describe("an Idempotency-Key", () => {
   );
 });
 
+describe("/start without script", () => {
+  test.each([
+    ["open", `-d '{"label":"myteam"}'`],
+    ["invite", `-d '{"label":"myteam","invitation":"…"}'`],
+    ["closed", null],
+  ] as const)("says what to type where sign-up is %s", async (signup, body) => {
+    await using own = await HostingHere.open({ signup });
+    const page = await (await own.request("/start")).text();
+    expect(/-d '[^']*'/.exec(page)?.[0] ?? null).toBe(body);
+  });
+});
+
 describe("the one-shot link", () => {
   test("is revealed by one of fifty at once, and then says when", async () => {
     await using own = await HostingHere.open();
@@ -619,6 +688,11 @@ describe("the one-shot link", () => {
     const later = await (await own.request(path, { cookie })).text();
     expect(later).toContain("The token was shown");
     expect(later).not.toContain(token);
+    expect(later).toContain("It works once, within an hour");
+    // Whose answer was lost has lost the recovery code too.
+    expect(later).toContain('can be made anew among <a href="/instances">');
+    own.now += 3_600_001;
+    expect(await (await own.request(path, { cookie })).text()).toContain("It worked once, within an hour");
   });
 
   test("whose token cannot be made is good as before", async () => {
@@ -681,7 +755,7 @@ describe("headers", () => {
       here.request("/health", { host: "evil.com" }),
       here.request("/health", { host: "nobody.hosting.example" }),
       here.request("/v1/provision", { method: "PATCH" }),
-      here.request("/first-run/x", { headers: { accept: "text/html" } }),
+      here.request("/first-run/x", { headers: { accept: "*/*" } }),
       here.post("/v1/provision", { label: "<b>" }, { client: "192.0.2.77" }),
     ];
     for (const { headers } of await Promise.all(refusals)) {
@@ -689,6 +763,72 @@ describe("headers", () => {
       expect(headers.get("cache-control")).toBe("no-store");
       expect(headers.get("x-content-type-options")).toBe("nosniff");
     }
+  });
+});
+
+describe("a refusal that a browser opens", () => {
+  const accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+  const open = (own: HostingHere, path: string, init: Parameters<HostingHere["request"]>[1] = {}) =>
+    own.request(path, { ...init, headers: { accept } });
+
+  test("is a page with the same words, and nothing of the request runs in it", async () => {
+    await using own = await HostingHere.open();
+    const [left, deleted] = [await own.owned("left-one"), await own.owned("deleted-one")];
+    const gone = { without_bundle: true };
+    await own.post(`/v1/provision/${left.view.id}/leave`, gone, { cookie: left.cookie });
+    await own.post(`/v1/provision/${deleted.view.id}`, gone, { method: "DELETE", cookie: deleted.cookie });
+    for (const [path, host, status, words] of [
+      ["/first-run/mistyped", null, 404, "This link leads nowhere."],
+      ["/nothing'\"&x", null, 404, "There is nothing at /nothing"],
+      ["/", "nobody", 404, "There is no instance of that name here."],
+      ["/", "left-one", 410, "The instance left-one has left"],
+      ["/", "deleted-one", 410, "The instance deleted-one was deleted."],
+    ] as const) {
+      const at = host === null ? {} : { host: `${host}.hosting.example` };
+      const page = await open(own, path, at);
+      const text = await page.text();
+      expect([path, page.status, page.headers.get("content-type")]).toEqual([
+        path,
+        status,
+        "text/html; charset=utf-8",
+      ]);
+      expect(text).toContain(words);
+      expect(text).toContain(`<a href="${own.base}/start">`);
+      expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+      expect([page.headers.get("cache-control"), page.headers.get("x-content-type-options")]).toEqual([
+        "no-store",
+        "nosniff",
+      ]);
+    }
+    const odd = await (await open(own, "/%3Cb%3E<i>'\"")).text();
+    expect(odd).not.toMatch(/<b>|<i>/);
+  });
+
+  test("of the button on a first-run page says that it may be pressed again", async () => {
+    await using own = await HostingHere.open();
+    const path = new URL((await own.owned("myteam")).view.first_run_url!).pathname;
+    own.driver.before = (step) => {
+      if (step === "mint")
+        throw new SplError("hosting_unavailable", "the instance makes no bootstrap token", {
+          hint: "try again",
+        });
+    };
+    const refused = await open(own, path, { method: "POST" });
+    expect([refused.status, await refused.text()]).toEqual([
+      503,
+      expect.stringContaining("<p>The instance makes no bootstrap token.</p>\n<p>Try again.</p>"),
+    ]);
+  });
+
+  test("of the instance itself is what the instance sends", async () => {
+    here.driver.answer = () =>
+      Response.json(
+        { code: "not_found" },
+        { status: 404, headers: { "content-type": "application/problem+json" } },
+      );
+    const response = await open(here, "/nothing", { host: "alices.hosting.example" });
+    here.driver.answer = (seen) => Response.json(seen);
+    expect([response.status, await response.json()]).toEqual([404, { code: "not_found" }]);
   });
 });
 

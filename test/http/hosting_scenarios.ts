@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Problem } from "../../lib/api/problem.ts";
 import type { Token } from "../../lib/api/wire.ts";
+import type { Manifest } from "../../lib/bundle/types.ts";
 import { invite } from "../../lib/hosting/signup.ts";
 import { Box } from "../kit/box.ts";
 import { boxAt } from "../kit/hosted.ts";
@@ -193,11 +194,20 @@ export function hostingScenarios(open: (wishes?: HostWishes) => Promise<Host>): 
     expect(await until(alive, (n) => n === 1)).toBe(1);
     // What came after it was taken is not in it.
     await box.ok("know", "one more thing");
+    const proof = async () => {
+      const { bundle_sha256 } = await box.json<Manifest>("verify", box.file("final.tar.zst"));
+      return { bundle_sha256 };
+    };
+    expect((await leave(await proof())).status).toBe(409);
+    await Bun.write(
+      box.file("final.tar.zst"),
+      await (await owner.call(`/v1/provision/${id}/bundle`)).bytes(),
+    );
+    // That it was downloaded says nothing of what arrived.
     expect((await leave({})).status).toBe(409);
-    await (await owner.call(`/v1/provision/${id}/bundle`)).bytes();
     const { instance_did } = await box.json<Status>("status");
 
-    expect(await (await leave({})).json()).toMatchObject({ id, state: "left" });
+    expect(await (await leave(await proof())).json()).toMatchObject({ id, state: "left" });
     expect([...host.fly.apps.keys()].filter((name) => name.endsWith(id))).toEqual([]);
     const gone = await fetch(`${url}/v1/status`);
     expect([gone.status, gone.headers.get("syncropel-statement")]).toEqual([410, null]);

@@ -102,9 +102,9 @@ export class Visitor {
 
   async call(
     path: string,
-    init: { method?: string; json?: unknown; headers?: Record<string, string> } = {},
+    init: { method?: string; json?: unknown; headers?: Record<string, string>; signal?: AbortSignal } = {},
   ): Promise<Response> {
-    const { method = init.json === undefined ? "GET" : "POST", json } = init;
+    const { method = init.json === undefined ? "GET" : "POST", json, signal } = init;
     const headers: Record<string, string> = { origin: this.base, ...this.headers, ...init.headers };
     if (this.cookie !== "") headers.cookie = this.cookie;
     if (json !== undefined) headers["content-type"] = "application/json";
@@ -114,6 +114,7 @@ export class Visitor {
       redirect: "manual",
       // A service may end a connection whose body it did not read.
       keepalive: false,
+      ...(signal && { signal }),
       ...(json !== undefined && { body: JSON.stringify(json) }),
     });
     const set = response.headers.get("set-cookie");

@@ -8,6 +8,8 @@ import { negotiate } from "../../stages/negotiate.ts";
 import type { HostingCall, HostingRoute } from "../route.ts";
 
 const MINUTE = 60_000;
+/** How long a bootstrap token is good for. */
+const TOKEN_MS = 60 * MINUTE;
 
 export const firstRunRoutes: HostingRoute[] = [
   {
@@ -50,7 +52,11 @@ async function stateOf({ service, params, owner }: HostingCall): Promise<FirstRu
   const { link, instance } = await firstRun(service.hosting, params.secret!);
   const { url, state } = instance;
   const whose = owner === instance.owner ? instance.id : null;
-  if (link.revealed_at !== null) return { kind: "used", url, at: isoTime(link.revealed_at), owner: whose };
+  const { revealed_at } = link;
+  if (revealed_at !== null) {
+    const expired = service.hosting.ports.clock() > revealed_at + TOKEN_MS;
+    return { kind: "used", url, at: isoTime(revealed_at), expired, owner: whose };
+  }
   if (link.void) return { kind: "void", url, owner: whose };
   return state === "ready" ? { kind: "sealed", url } : { kind: "waiting", url, state };
 }

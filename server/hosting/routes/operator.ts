@@ -24,10 +24,11 @@ export const operatorRoutes: HostingRoute[] = [
   {
     method: "GET",
     path: "/v1/host/instances/:label",
-    summary: "One instance, and how it came to be",
+    summary: "One instance, by label or id, and how it came to be or why not",
     operator: true,
     async handle({ service, params }) {
-      const instance = await named(service, params.label!);
+      const instance = await service.hosting.registry.lastNamed(params.label!);
+      if (instance === null) throw noSuch(params.label!);
       const { phases, failure } = await instanceView(service.hosting, instance);
       return json({ ...(await operatorView(service, instance)), phases, failure });
     },
@@ -82,8 +83,14 @@ export const operatorRoutes: HostingRoute[] = [
         request,
         z.strictObject({ life_ms: z.int().min(1000).optional() }),
       );
+      const { signup } = service.hosting.settings;
+      if (signup === "closed") {
+        throw new SplError("conflict", "this service takes no new instances, so no invitation can be used", {
+          hint: "start it with --signup invite, then make one",
+        });
+      }
       const { invitation, expires_at } = await invite(service.hosting, life_ms);
-      return json({ invitation, expires_at: isoTime(expires_at) }, 201);
+      return json({ invitation, expires_at: isoTime(expires_at), signup }, 201);
     },
   },
 ];
@@ -93,7 +100,11 @@ type Service = HostingCall["service"];
 async function named({ hosting }: Service, label: string): Promise<HostedInstance> {
   const instance = await hosting.registry.byLabel(label);
   if (instance) return instance;
-  throw new SplError("not_found", `there is no instance ${label}`, { hint: "spl host list shows all" });
+  throw noSuch(label);
+}
+
+function noSuch(label: string): SplError {
+  return new SplError("not_found", `there is no instance ${label}`, { hint: "spl host list shows all" });
 }
 
 async function ready(service: Service, label: string): Promise<HostedInstance> {

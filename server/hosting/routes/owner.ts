@@ -12,7 +12,7 @@ import { sessionCookie, sessionIn } from "../session.ts";
 
 const MINUTE = 60_000;
 
-/** Which bundle the owner holds; without any field, the one that was last downloaded here. */
+/** Which bundle the owner holds, or that none is wanted: one of them has to be said. */
 const Farewell = z.strictObject({
   bundle_sha256: z
     .string()
@@ -88,9 +88,9 @@ async function farewell(
   const instance = await ownInstance(service.hosting, owner, params.id!);
   requireReady(instance);
   const { bundle_sha256, without_bundle } = await readSmallJson(request, Farewell);
-  const proof: Proof = without_bundle ? null : (bundle_sha256 ?? instance.taken);
-  if (proof === null && !without_bundle) {
-    throw new SplError("conflict", "nobody has taken a bundle of this instance yet", {
+  const proof: Proof | undefined = without_bundle ? null : bundle_sha256;
+  if (proof === undefined) {
+    throw new SplError("conflict", "it was not said which bundle its owner holds", {
       hint: "download it, or spl export, and name its bundle_sha256; without_bundle: true gives everything up",
     });
   }

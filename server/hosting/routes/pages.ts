@@ -41,6 +41,15 @@ export const pageRoutes: HostingRoute[] = [
   },
   {
     method: "GET",
+    path: "/bundle/worker.js",
+    summary: "The script with which that page reads a bundle",
+    async handle() {
+      const { bundleWorker } = await import("../../pages/bundle_worker.ts");
+      return bundleWorker();
+    },
+  },
+  {
+    method: "GET",
     path: "/recover",
     summary: "The page that signs an owner in by recovery code",
     async handle() {

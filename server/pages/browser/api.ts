@@ -18,11 +18,11 @@ export interface CallOptions {
   json?: unknown;
   /** Beside those that a call needs anyway. */
   headers?: Record<string, string>;
-  /** With the cookies of where the page is from; an instance has none. */
+  /** With the cookies of where the page is from: a hosting service. An instance has none. */
   cookies?: boolean;
 }
 
-/** @throws Refusal; status 0 when the instance could not be reached */
+/** @throws Refusal; status 0 when the instance, or the service, could not be reached */
 export async function call<T>(path: string, options: CallOptions = {}): Promise<T> {
   const { token, json, cookies = false } = options;
   const headers: Record<string, string> = { accept: "application/json", ...options.headers };
@@ -38,7 +38,8 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
       ...(json !== undefined && { body: JSON.stringify(json) }),
     });
   } catch {
-    throw new Refusal(0, "The instance cannot be reached. Check the connection and try again.");
+    const what = cookies ? "service" : "instance";
+    throw new Refusal(0, `The ${what} cannot be reached. Check the connection and try again.`);
   }
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body as T;
@@ -49,4 +50,9 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
     response.status,
     `${sentence(detail)}${typeof hint === "string" ? ` ${sentence(hint)}` : ""}`,
   );
+}
+
+/** What a person is told of anything that was thrown. */
+export function told(error: unknown): string {
+  return error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`;
 }

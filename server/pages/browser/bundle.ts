@@ -1,6 +1,7 @@
 import { counted, shellWord } from "../../../lib/base/text.ts";
 import { element } from "./dom.ts";
-import type { Report, Task } from "./findings.ts";
+import type { Report } from "./findings.ts";
+import { canRead, readBundle } from "./reader.ts";
 import { sentence } from "./sentence.ts";
 import { showFindings } from "./show_findings.ts";
 
@@ -56,25 +57,17 @@ document.addEventListener("drop", (event) => {
 if (canRead()) element("drop").hidden = false;
 else tell("This browser is too old for this page. In a terminal, use spl verify FILE.", true);
 
-/** What the readers need that came last to browsers, in 2024 and 2025. */
-function canRead(): boolean {
-  return "fromHex" in Uint8Array && Symbol.asyncIterator in ReadableStream.prototype;
-}
-
 function read(file: File, withSecret: string | null): void {
   stop();
   show("work");
   progress(file, 0, 0);
   tell(`Reading ${file.name}`);
   element("cancel").focus();
-  // Relative, so that a path prefix stays. It is fetched only now: it is large.
-  worker = new Worker("bundle/worker.js", { type: "module" });
-  worker.onmessage = ({ data }: MessageEvent<Report>) => {
-    if (data.kind === "progress") progress(file, data.bytes, data.records);
-    else end(file, data, withSecret !== null);
+  const reported = (report: Report) => {
+    if (report.kind === "progress") progress(file, report.bytes, report.records);
+    else end(file, report, withSecret !== null);
   };
-  worker.onerror = (event) => {
-    event.preventDefault();
+  worker = readBundle({ file, secret: withSecret }, reported, () => {
     stop();
     show();
     tell(
@@ -82,8 +75,7 @@ function read(file: File, withSecret: string | null): void {
       true,
     );
     choose.focus();
-  };
-  worker.postMessage({ file, secret: withSecret } satisfies Task);
+  });
 }
 
 function stop(): void {

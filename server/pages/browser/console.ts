@@ -1,5 +1,5 @@
 import type { Health, Token } from "../../../lib/api/wire.ts";
-import { call, Refusal } from "./api.ts";
+import { call, Refusal, told } from "./api.ts";
 import { backups } from "./console/backups.ts";
 import { type Desk, may, type Session, type Standing, type View } from "./console/desk.ts";
 import { devices } from "./console/devices.ts";
@@ -54,7 +54,7 @@ async function start(why: string | null): Promise<void> {
     if (session === null) return showSignIn(loadCredential() === null ? why : ENDED);
     desk = makeDesk(session, instance_did);
   } catch (error) {
-    if (!signal.aborted) showUnreachable(error);
+    if (!signal.aborted) isGone(error) ? showGone(error) : showUnreachable(error);
     return;
   }
   element("nav").hidden = false;
@@ -64,6 +64,7 @@ async function start(why: string | null): Promise<void> {
     onStanding,
     onLiveness: showLiveness,
     onRefused: () => signOut(ENDED),
+    onGone: () => start(null),
   });
 }
 
@@ -109,12 +110,24 @@ function showSignIn(why: string | null): void {
   );
 }
 
+/** An instance that has left its hosting service, or was deleted there. */
+function isGone(error: unknown): error is Refusal {
+  return error instanceof Refusal && error.status === 410;
+}
+
+function showGone(error: Refusal): void {
+  quiet();
+  fill(element("who"));
+  showHeading("This instance is gone", true);
+  fill(element("view"), make("p", { class: "notice", role: "alert" }, error.message));
+}
+
 function showUnreachable(error: unknown): void {
   quiet();
   showHeading("No connection", false);
   const retry = make("button", { type: "button", class: "main" }, "Try again");
   retry.addEventListener("click", () => start(null));
-  const text = error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`;
+  const text = told(error);
   fill(element("view"), make("p", { class: "notice", role: "alert" }, text), retry);
 }
 
@@ -168,6 +181,10 @@ async function refresh(view: View): Promise<void> {
   } catch (error) {
     if (current?.view !== view) return;
     if (error instanceof Refusal && error.status === 401) return signOut(ENDED);
+    if (isGone(error)) {
+      await start(null);
+      return;
+    }
     if (error instanceof Refusal && error.status === 403 && !may(desk.session, view.scope)) {
       return fill(element("view"), ...refused(desk, view.scope));
     }

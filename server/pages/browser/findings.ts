@@ -17,6 +17,8 @@ export interface Findings {
   facts: [name: string, value: string][];
   /** What was found right, in the order of the file; sentences without a full stop. */
   checked: string[];
+  /** Of a bundle that was read to its end; else null. */
+  bundleSha256: string | null;
   /** Whether the private key is in it, as the manifest says. */
   holdsKey: boolean;
   threads: ThreadFinding[];
@@ -63,10 +65,12 @@ export class Gatherer {
   readonly #facts: Findings["facts"] = [];
   readonly #checked: string[] = [];
   #holdsKey = false;
+  #bundleSha256: string | null = null;
 
   add(event: BundleEvent): void {
     if (event.kind === "manifest") {
       this.#holdsKey = event.manifest.identity !== "none";
+      this.#bundleSha256 = event.manifest.bundle_sha256;
       this.#facts.push(...manifestFacts(event.manifest, event.publicKey));
       this.#checked.push("The manifest is signed by the key that its DID names");
     } else if (event.kind === "identity") {
@@ -104,6 +108,7 @@ export class Gatherer {
     return {
       facts: facts.map(([name, value]) => [name, safeText(value)]),
       checked,
+      bundleSha256: digest === null ? null : this.#bundleSha256,
       holdsKey: this.#holdsKey,
       threads: this.#kept,
       moreThreads: this.#threads - this.#kept.length,

@@ -1,5 +1,5 @@
 import type { InstanceView } from "../../../lib/hosting/view.ts";
-import { call, Refusal } from "./api.ts";
+import { call, told } from "./api.ts";
 import { element } from "./dom.ts";
 
 /** The first-run page: buttons that copy, and the one that makes a new link. The rest works without script. */
@@ -10,6 +10,15 @@ for (const button of document.querySelectorAll<HTMLButtonElement>("[data-copy]")
 document.querySelector<HTMLButtonElement>("#regenerate")?.addEventListener("click", ({ currentTarget }) => {
   regenerate(currentTarget as HTMLButtonElement);
 });
+
+// The token is in the first answer only, and that of a second press would take its place.
+document.querySelector("form")?.addEventListener("submit", ({ currentTarget }) => press(currentTarget, true));
+addEventListener("pageshow", () => press(document.querySelector("form"), false));
+
+function press(form: EventTarget | null, pressed: boolean): void {
+  for (const button of (form as HTMLFormElement | null)?.querySelectorAll("button") ?? [])
+    button.disabled = pressed;
+}
 
 async function copy(button: HTMLButtonElement): Promise<void> {
   const source = element(button.dataset.copy!);
@@ -32,7 +41,7 @@ async function regenerate(button: HTMLButtonElement): Promise<void> {
     if (first_run_url !== null) location.assign(first_run_url);
   } catch (error) {
     button.disabled = false;
-    tell(error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`, true);
+    tell(told(error), true);
   }
 }
 

@@ -4,7 +4,7 @@ import { type DecryptWith, decryptStream } from "../../../lib/bundle/encrypt.ts"
 import { inspectBundle } from "../../../lib/instance/inspect.ts";
 import { Gatherer, type Report, type Task, type Verdict } from "./findings.ts";
 
-/** The worker of the bundle page: reads one file, as `spl verify` does, and tells the page what is in it. */
+/** The worker of the pages that verify a bundle: reads one file, as `spl verify` does, and tells the page what is in it. */
 
 const SLICE_BYTES = 1024 * 1024;
 

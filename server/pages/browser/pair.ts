@@ -1,6 +1,6 @@
 import type { Token } from "../../../lib/api/wire.ts";
 import { shellWord } from "../../../lib/base/text.ts";
-import { call, Refusal } from "./api.ts";
+import { call, Refusal, told } from "./api.ts";
 import { type Credential, forgetCredential, loadCredential } from "./credential.ts";
 import { element } from "./dom.ts";
 import { redeem } from "./redeem.ts";
@@ -72,7 +72,7 @@ async function checkKept(credential: Credential): Promise<void> {
 
 function fail(error: unknown): void {
   busy(false);
-  const message = error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`;
+  const message = told(error);
   tell(message, true);
   field.focus();
 }

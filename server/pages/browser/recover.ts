@@ -1,4 +1,4 @@
-import { call, Refusal } from "./api.ts";
+import { call, told } from "./api.ts";
 import { element } from "./dom.ts";
 
 /** `/recover`: a code for a session. */
@@ -14,7 +14,7 @@ element<HTMLFormElement>("form").addEventListener("submit", async (event) => {
   } catch (error) {
     element<HTMLButtonElement>("go").disabled = false;
     const status = element("status");
-    status.textContent = error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`;
+    status.textContent = told(error);
     status.classList.add("wrong");
     code.setAttribute("aria-invalid", "true");
     code.focus();

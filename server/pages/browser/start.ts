@@ -1,7 +1,7 @@
 import { toHex } from "../../../lib/base/bytes.ts";
 import { systemRandom } from "../../../lib/base/random.ts";
 import type { InstanceView, PhaseView } from "../../../lib/hosting/view.ts";
-import { call, Refusal } from "./api.ts";
+import { call, told } from "./api.ts";
 import { element, fill, make } from "./dom.ts";
 import { sentence } from "./sentence.ts";
 
@@ -74,6 +74,8 @@ function tellLabel(text: string, good: boolean | null): void {
 async function submit(): Promise<void> {
   tell("", false);
   clearTimeout(settling);
+  // What was said of it before may hold no longer.
+  tellLabel("", null);
   asked++;
   const data = new FormData(form);
   const invitation = data.get("invitation");
@@ -104,6 +106,7 @@ function watch(first: InstanceView): void {
   source.onmessage = ({ data }) => {
     const view = JSON.parse(data) as InstanceView;
     draw(view);
+    if (view.state === "failing") showFailure(view);
     if (view.state === "provisioning" || view.state === "failing") return;
     source.close();
     finish(view);
@@ -116,13 +119,23 @@ function finish(view: InstanceView): void {
     location.assign(view.first_run_url);
     return;
   }
+  showFailure(view);
+}
+
+/** The removal of what was made may take a while, and its owner need not wait for it to know why. */
+function showFailure({ state, failure }: InstanceView): void {
+  const first = element("failed").hidden;
   show("failed");
-  const { failure } = view;
   element("failure").textContent =
     failure === null
-      ? `The instance is ${view.state}.`
+      ? `The instance is ${state}.`
       : `${sentence(failure.message)}${failure.hint ? ` ${sentence(failure.hint)}` : ""}`;
-  element("failed-title").focus();
+  const removing = state === "failing";
+  element("rest").textContent = removing
+    ? "What was made of it is being removed; then the label is free."
+    : "Nothing was left behind, and the label is free.";
+  element("again").hidden = removing;
+  if (first) element("failed-title").focus();
 }
 
 function draw({ phases }: InstanceView): void {
@@ -147,7 +160,7 @@ function described(state: PhaseView["state"], took: number | null): string {
 
 function fail(error: unknown): void {
   begin.disabled = false;
-  tell(error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`, true);
+  tell(told(error), true);
   label.focus();
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { MANIFEST_HEADER } from "../../../lib/api/media.ts";
+import { EVENTS_TYPE, MANIFEST_HEADER } from "../../../lib/api/media.ts";
 import { toBase64Url, utf8 } from "../../../lib/base/bytes.ts";
 import { SplError } from "../../../lib/base/errors.ts";
 import { HostingHere } from "../../kit/hosting_app.ts";
@@ -260,12 +260,44 @@ describe("what fails", () => {
 /** What an instance answers to whoever compares its bundle. */
 const BUNDLE = { bundle_sha256: "a".repeat(64), source_did: "did:x" };
 
+/** A stream of events that goes on until then. */
+function aliveFor(time: Promise<void>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async start(controller) {
+      controller.enqueue(utf8(": alive\n\n"));
+      await time;
+      controller.close();
+    },
+  });
+}
+
 function answerAsInstance(here: HostingHere): void {
   const headers = { [MANIFEST_HEADER]: toBase64Url(utf8(JSON.stringify(BUNDLE))) };
   here.driver.answer = () => Response.json({ id: "tok_1" }, { headers });
 }
 
 describe("the end of an instance", () => {
+  test("takes no download as a proof: nobody can know here what arrived there", async () => {
+    await using here = await HostingHere.open();
+    const { view, cookie } = await here.owned("myteam");
+    answerAsInstance(here);
+    await (await here.request(`/v1/provision/${view.id}/bundle`, { cookie })).arrayBuffer();
+    await here.settled();
+    for (const body of [{}, { without_bundle: false }]) {
+      for (const [path, method] of [
+        [`/v1/provision/${view.id}`, "DELETE"],
+        [`/v1/provision/${view.id}/leave`, "POST"],
+      ] as const) {
+        const refused = await here.post(path, body, { method, cookie });
+        const { detail, hint } = (await refused.json()) as { detail: string; hint: string };
+        expect([refused.status, detail]).toEqual([409, "it was not said which bundle its owner holds"]);
+        expect(hint).toContain("without_bundle: true");
+      }
+    }
+    expect([...here.driver.volumes]).toEqual([view.id]);
+    expect(await asks(here, "myteam")).toBe(200);
+  });
+
   test("cuts off what is under way for too long before it compares, and removes only what was compared", async () => {
     await using here = await HostingHere.open();
     const { view, cookie } = await here.owned("myteam");
@@ -282,6 +314,45 @@ describe("the end of an instance", () => {
     end();
     await upload;
     expect([left.status, ...steps]).toEqual([200, "sleep", "wake", "mint", "destroy"]);
+  });
+
+  test("waits for nobody who only listens, and for nobody at all where nothing is compared", async () => {
+    for (const [held, body] of [
+      ["events", { bundle_sha256: BUNDLE.bundle_sha256 }],
+      ["events", { without_bundle: true }],
+      ["upload", { without_bundle: true }],
+    ] as const) {
+      await using here = await HostingHere.open();
+      const { view, cookie } = await here.owned("myteam");
+      let waited = false;
+      const { ports } = here.service.hosting;
+      const deadline = ports.deadline;
+      ports.deadline = (ms) => {
+        waited ||= ms === 30_000;
+        return deadline(ms === 30_000 ? 20 : ms);
+      };
+      const { promise: over, resolve: end } = Promise.withResolvers<void>();
+      const upload = held === "upload" ? here.service.awake.hold(view.id, () => over) : null;
+      here.driver.answer = () => new Response(aliveFor(over), { headers: { "content-type": EVENTS_TYPE } });
+      const listening =
+        held === "events" ? await here.request("/v1/events", { host: "myteam.hosting.example" }) : null;
+      expect(here.service.awake.open(view.id)).toBe(1);
+      answerAsInstance(here);
+      const steps: string[] = [];
+      here.driver.before = (step) => void steps.push(step);
+      const left = await here.post(`/v1/provision/${view.id}/leave`, body, { cookie });
+      end();
+      await upload;
+      await listening?.body?.cancel();
+      const compared = "bundle_sha256" in body;
+      expect([held, left.status, waited, ...steps]).toEqual([
+        held,
+        200,
+        compared,
+        ...(compared ? ["wake", "mint"] : []),
+        "destroy",
+      ]);
+    }
   });
 
   test("removes nothing when the lease was lost during the comparison", async () => {

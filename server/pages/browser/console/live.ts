@@ -12,6 +12,8 @@ export interface LiveHandlers {
   onLiveness(liveness: Liveness): void;
   /** The token is good no longer. */
   onRefused(): void;
+  /** The instance is not here any more, and will not be again. */
+  onGone(): void;
 }
 
 /**
@@ -28,6 +30,7 @@ export async function follow(token: string | null, signal: AbortSignal, on: Live
     });
     if (signal.aborted) return;
     if (status === 401) return on.onRefused();
+    if (status === 410) return on.onGone();
     // What this token may not read, or an instance does not offer, will not come by waiting.
     if (status === 403 || status === 404) return on.onLiveness("off");
     on.onLiveness("reconnecting");

@@ -1,5 +1,5 @@
 import type { Health, Token } from "../../../../lib/api/wire.ts";
-import { call, Refusal } from "../api.ts";
+import { call, Refusal, told } from "../api.ts";
 import { saveCredential } from "../credential.ts";
 import { button, command, copyableCommand, fill, make } from "../dom.ts";
 import { redeem } from "../redeem.ts";
@@ -137,7 +137,7 @@ function form({ id, label, note, more, input, action, submit }: FormParts): HTML
     try {
       await submit(field.value);
     } catch (error) {
-      tell(error instanceof Refusal ? error.message : `Something went wrong here: ${error}.`, true);
+      tell(told(error), true);
       field.focus();
     }
     press.disabled = false;
