@@ -132,7 +132,8 @@ export async function start(ctx: Context, args: ServeArgs): Promise<void> {
 /** Ends the daemon. That none runs is what was asked for, and no error. */
 export async function stop(ctx: Context): Promise<void> {
   const home = defaultHome(ctx.env);
-  const pid = await stopDaemon(home);
+  const pid = await stopDaemon(home, (text) => ctx.progress.update(text));
+  await ctx.progress.clear();
   await printResult(ctx, { stopped: pid !== null, pid, home }, () =>
     pid === null ? `no daemon is running for ${safeText(home)}\n` : `✓ stopped (pid ${pid})\n`,
   );

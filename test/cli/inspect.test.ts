@@ -254,7 +254,7 @@ describe("doctor", () => {
     try {
       const { stdout, status: exit } = await stuck.spl(["doctor"]);
       expect(stdout).toContain(
-        `FAIL  port         the daemon (pid ${pid}) does not answer  → spl serve --stop`,
+        `FAIL  port         the daemon (pid ${pid}) does not answer  → kill -9 ${pid} ends it without losing what it acknowledged; then spl serve --daemon\n`,
       );
       expect(exit).toBe(2);
     } finally {

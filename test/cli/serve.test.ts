@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Box } from "../kit/box.ts";
 import { runSpl, splBinary } from "../kit/spl.ts";
+import { until } from "../kit/until.ts";
 
 /** `spl serve`, `start` and `stop` with the compiled binary, as users run them. */
 
@@ -65,6 +66,26 @@ test("a daemon: started, found, refused twice, stopped", async () => {
   expect(again.stdout).toContain("no daemon is running for");
   expect((await box.spl(["status"])).status).toBe(3);
 });
+
+test("a daemon that does not answer is not waited for without end; what to type ends it, and nothing is lost", async () => {
+  await using box = await Box.serving();
+  await box.ok("do", "something");
+  const { pid, digest } = await box.json<{ pid: number; digest: string }>("status");
+  process.kill(pid, "SIGSTOP");
+  const home = box.home.env.SYNCROPEL_HOME!;
+  expect(await box.spl(["serve", "--stop"])).toEqual({
+    stdout: "",
+    stderr: `the daemon of ${home} (pid ${pid}) does not answer; kill -9 ${pid} ends it without losing what it acknowledged\n`,
+    status: 1,
+  });
+  process.kill(pid, "SIGKILL");
+  await until(
+    () => box.spl(["stop"]),
+    ({ status }) => status === 0,
+  );
+  await box.serve();
+  expect(await box.json("status")).toMatchObject({ records: 1, digest });
+}, 60_000);
 
 test("start and stop are the same by name, and tell machines", async () => {
   await using box = new Box();
