@@ -10,7 +10,7 @@ import { generateKey, keyFromSeed } from "../identity/key.ts";
 import { retireStrays } from "../identity/keys_folder.ts";
 import type { InsertResult, Totals, Writer } from "../store/types.ts";
 import { problemOf } from "./health.ts";
-import { clearLeftovers, holdsUnfinished, makeHome } from "./home.ts";
+import { clearLeftovers, holdsUnfinished, lostStore, makeHome } from "./home.ts";
 import { makeStore, newIdentity, type Ports, type Signer, systemPorts } from "./instance.ts";
 import {
   addAccess,
@@ -194,16 +194,14 @@ function refuseKeyless({ source_did }: Manifest, { newIdentity }: RestoreOptions
   );
 }
 
-function refuseInstance({ home, db, keys, run }: HomePaths): void {
-  const held = exists(db)
-    ? `there is an instance at ${home}`
-    : hasKey(keys) && !(exists(run) && holdsUnfinished({ run }))
-      ? `${keys} holds a key`
-      : null;
-  if (held === null) return;
-  throw new SplError("store_not_empty", `restore refused: ${held} already`, {
-    hint: "name another folder with --home, or move that one away; spl import brings a bundle into an instance that is there",
-  });
+function refuseInstance(paths: HomePaths): void {
+  if (exists(paths.db)) {
+    throw new SplError("store_not_empty", `restore refused: there is an instance at ${paths.home} already`, {
+      hint: "name another folder with --home, or move that one away; spl import brings a bundle into an instance that is there",
+    });
+  }
+  const lost = lostStore(paths);
+  if (lost) throw new SplError("store_not_empty", `restore refused: ${lost.message}`, { hint: lost.hint! });
 }
 
 /** A mistyped folder must not become a home, which is closed to everyone else. What any new volume holds is no matter. */
@@ -218,10 +216,6 @@ function refuseStrange({ home, keys, run, logs, config }: HomePaths): void {
 
 function entriesOf(folder: string): string[] {
   return exists(folder) ? namesIn(folder) : [];
-}
-
-function hasKey(keys: string): boolean {
-  return entriesOf(keys).some((file) => file.endsWith(".key"));
 }
 
 /** Removes what a restore left that was killed: its store never got its name, so the key has signed nothing here. */

@@ -108,8 +108,15 @@ describe("the private key", () => {
     rmSync(join(homeOf(box), "hub.db"));
     const files = filesOf(join(homeOf(box), "keys"));
     const line = `${homeOf(box)}/keys holds a key, but the store ${homeOf(box)}/hub.db is missing; restore hub.db from a copy, or move the home away, then spl restore FILE`;
-    expect(await box.spl(["init"])).toEqual(refused(line, 1));
-    expect(await box.spl(START)).toEqual(refused(line, 1));
+    for (const args of [["init"], START, ["export", "--offline"]]) {
+      expect(await box.spl(args)).toEqual(refused(line, 1));
+    }
+    expect(await box.spl(["restore", "x.tar"])).toEqual(
+      refused(`restoring to ${homeOf(box)}\nrestore refused: ${line}`, 5),
+    );
+    expect((await box.spl(["doctor"])).stdout).toContain(
+      `FAIL  open         ${line.replace("; ", "  → ")}\n`,
+    );
     expect(filesOf(join(homeOf(box), "keys"))).toEqual(files);
   });
 });

@@ -214,7 +214,7 @@ describe("refused", () => {
       box,
       [bundle],
       5,
-      /^restore refused: \S+\/keys holds a key already; name another folder/,
+      /^restore refused: \S+\/keys holds a key, but the store \S+\/hub\.db is missing; restore hub\.db from a copy, or move the home away/,
     );
   });
 
