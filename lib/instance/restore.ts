@@ -4,6 +4,7 @@ import { SplError } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
 import { type HomePaths, homePaths } from "../base/home.ts";
 import { namesIn } from "../base/names_in.ts";
+import { peek } from "../bundle/pipeline.ts";
 import type { Manifest } from "../bundle/types.ts";
 import { instanceDid, parseInstanceDid } from "../identity/did.ts";
 import { generateKey, keyFromSeed } from "../identity/key.ts";
@@ -55,6 +56,8 @@ export async function restoreBundle(
   const paths = homePaths(home);
   refuseInstance(paths);
   refuseStrange(paths);
+  // A passphrase may be asked for here, and nothing is made before it is known.
+  const { all } = await peek(input, 1);
   const isNew = !exists(home);
   makeHome(paths);
   let lock: HomeLock | null = null;
@@ -66,7 +69,7 @@ export async function restoreBundle(
       });
     }
     clear(paths);
-    const summary = await new Restore(paths, ports, options, onVerified).run(input);
+    const summary = await new Restore(paths, ports, options, onVerified).run(all);
     const problem = await problemOf(home, summary.receipt!, ports);
     if (problem === null) return summary;
     for (const file of [paths.db, `${paths.db}-wal`, `${paths.db}-shm`]) rmSync(file, { force: true });

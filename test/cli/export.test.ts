@@ -249,7 +249,7 @@ describe("encrypted", () => {
     expect(await box.spl(["verify", path])).toEqual({
       stdout: "",
       stderr:
-        "The bundle's passphrase is needed, and there is no terminal; pass --decrypt-key FILE, or the passphrase in SPL_PASSPHRASE\n",
+        "The bundle's passphrase is needed, and there is no terminal; put it in SPL_PASSPHRASE\n",
       status: 2,
     });
   });

@@ -111,6 +111,7 @@ describe("the private key", () => {
     for (const args of [["init"], START, ["export", "--offline"]]) {
       expect(await box.spl(args)).toEqual(refused(line, 1));
     }
+    writeFileSync(box.file("x.tar"), "");
     expect(await box.spl(["restore", "x.tar"])).toEqual(
       refused(`restoring to ${homeOf(box)}\nrestore refused: ${line}`, 5),
     );
