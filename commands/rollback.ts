@@ -156,7 +156,7 @@ async function rollBack(
   await printResult(ctx, done, () => text(done));
   if (ctx.output !== "text") return;
   await ctx.out.flush();
-  if (done.copy !== null) await ctx.err.line(copyNote(target.remote));
+  if (done.copy !== null) await ctx.err.line(copyNote(done.copy, target.remote));
   if (done.left_did !== null) {
     await ctx.err.line(`this home is ${done.instance_did} again, and not ${done.left_did} any more`);
     await ctx.err.line(`in the home where that one lived before, spl serve --reclaim takes it back`);
@@ -190,8 +190,11 @@ function text(done: Rollback): string {
   return `✓ Back to before ${batches}\n${renderFacts(facts.filter(([name]) => name !== "put back" || done.restored > 0))}`;
 }
 
-function copyNote(remote: string | null): string {
+function copyNote(copy: string, remote: string | null): string {
   const where = remote === null ? "" : `, on the machine of ${remote},`;
+  if (copy.endsWith(".db")) {
+    return `a record is damaged, so the copy${where} is the store file and no bundle; spl doctor --deep tells whether the damage is gone`;
+  }
   return `the copy holds everything as it was${where} and can act as you: keep it like a password, or remove it`;
 }
 

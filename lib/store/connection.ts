@@ -127,7 +127,7 @@ function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }:
 /** What is in the store contradicts itself, or is not what was written. */
 export function damaged(path: string, reason: string, cause?: unknown): SplError {
   return new SplError("store_damaged", `the store ${path} is damaged: ${reason}`, {
-    hint: "run spl doctor, then move the home away and spl restore a bundle",
+    hint: "move the home away, then spl restore a bundle",
     cause,
   });
 }
@@ -160,7 +160,7 @@ export function storeError(path: string, error: unknown): unknown {
   if (code?.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB") return damaged(path, reason, error);
   if (code?.startsWith("SQLITE_IOERR")) {
     return new SplError("store_damaged", `the store ${path} cannot be read or written: ${reason}`, {
-      hint: "check the disk (dmesg, smartctl), then run spl doctor",
+      hint: "check the disk (dmesg, smartctl) before anything else",
       cause: error,
     });
   }

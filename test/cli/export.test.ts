@@ -248,8 +248,7 @@ describe("encrypted", () => {
     expect((await run(["bundle", "show", path], "correct horse")).stdout).toStartWith(path);
     expect(await box.spl(["verify", path])).toEqual({
       stdout: "",
-      stderr:
-        "The bundle's passphrase is needed, and there is no terminal; put it in SPL_PASSPHRASE\n",
+      stderr: "The bundle's passphrase is needed, and there is no terminal; put it in SPL_PASSPHRASE\n",
       status: 2,
     });
   });
