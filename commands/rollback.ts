@@ -9,6 +9,7 @@ import { type Fact, renderFacts } from "../lib/ui/facts.ts";
 import { confirm } from "../lib/ui/prompt.ts";
 import { type Context, defineSpl, printList, printResult, runAlone, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
+import { upgradeNote } from "./_upgrade_note.ts";
 
 const command = defineSpl({
   name: "rollback",
@@ -102,7 +103,10 @@ async function offlineTarget(ctx: Context): Promise<Target> {
     });
   }
   const reading = async <T>(read: (instance: Instance) => Promise<T>): Promise<T> => {
-    const instance = await Home.open(home, {}, { keyless: true });
+    const copies: string[] = [];
+    const onMigrated = ({ snapshot }: { snapshot: string }) => copies.push(snapshot);
+    const instance = await Home.open(home, {}, { keyless: true, onMigrated });
+    for (const copy of copies) await ctx.err.line(upgradeNote(copy));
     try {
       return await read(instance);
     } finally {

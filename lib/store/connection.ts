@@ -14,6 +14,8 @@ export interface ConnectionOptions {
   bulk?: boolean;
   /** Remove the write-ahead log when the last connection closes. Without it, one that was there stays, emptied. */
   ownsLog?: boolean;
+  /** Leave a store of an earlier release at its schema: only what every schema has can be read then. */
+  keepsSchema?: boolean;
   /** Told when the store was brought to this release's schema, with the copy that was taken before. */
   onMigrated?: (migration: Migration) => void;
 }
@@ -37,7 +39,7 @@ const OPEN_MS = 5000;
 /**
  * Opens an existing store. `synchronous = FULL` in WAL mode syncs the log at every commit: what was
  * acknowledged survives a power cut (sqlite.org/wal.html, section 2.3). One of an earlier release is copied, then
- * brought to this release's schema.
+ * brought to this release's schema, unless it is to be kept.
  * @throws SplError not_initialized, store_damaged, store_newer, file_unreadable
  */
 export function openConnection(path: string, options: ConnectionOptions = {}): Database {
@@ -57,7 +59,7 @@ export function openConnection(path: string, options: ConnectionOptions = {}): D
       const keepsLog = !options.ownsLog && exists(`${path}-wal`);
       db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, keepsLog ? 1 : 0);
       configure(db, options);
-      if (version < SCHEMA_VERSION) upgrade(db, path, version, options);
+      if (version < SCHEMA_VERSION && !options.keepsSchema) upgrade(db, path, version, options);
       return db;
     } catch (error) {
       db.close();

@@ -13,6 +13,7 @@ import {
   storeError,
 } from "./connection.ts";
 import { SqliteReader } from "./reader.ts";
+import { requireStore } from "./schema.ts";
 import { copyStore } from "./snapshot.ts";
 import type { Reader, Store, Writer } from "./types.ts";
 import { SqliteWriter } from "./writer.ts";
@@ -168,6 +169,11 @@ export class SqliteStore implements Store {
     } finally {
       db.close();
     }
+  }
+
+  /** The schema of the file, which is an earlier one only where it was to be kept. */
+  get schema(): number {
+    return storeCall(this.#path, () => requireStore(this.#writer, this.#path));
   }
 
   /** SQLite's own check of the file's structure and of every index. Empty when all is well. */

@@ -1,13 +1,13 @@
 import { Database } from "bun:sqlite";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { homePaths } from "../../lib/base/home.ts";
 import { SCHEMA_VERSION } from "../../lib/store/schema.ts";
 import { takeSnapshot } from "../../lib/store/snapshot.ts";
 import { Box } from "../kit/box.ts";
 import { copyReleased, RELEASES } from "../kit/released.ts";
-import { snapshot } from "../kit/snapshot.ts";
+import { filesOf, snapshot } from "../kit/snapshot.ts";
 import { runCommand } from "../kit/spl.ts";
 
 setDefaultTimeout(60_000);
@@ -55,6 +55,50 @@ for (const release of RELEASES) {
     await box.serve();
     expect(copiesIn(box)).toEqual([name!]);
     expect(await box.json("status")).toMatchObject({ records, digest });
+  });
+}
+
+for (const release of RELEASES) {
+  const schema = Number(release.split("-").at(-1));
+
+  test(`a diagnosis leaves a home of ${release} as it is; a command that upgrades it without a daemon names the copy`, async () => {
+    await using box = new Box();
+    const { home, db } = pathsOf(box);
+    copyReleased(release, home);
+    // SQLite may leave its log there, with nothing in it.
+    const stored = () => ({
+      ...filesOf(home),
+      "hub.db-wal": existsSync(`${db}-wal`) ? statSync(`${db}-wal`).size : 0,
+    });
+    const files = stored();
+    for (const flags of [[], ["--deep"], ["--rebuild"]]) {
+      const { stdout, status } = await box.spl(["doctor", ...flags]);
+      expect(stdout).toContain("PASS  store ");
+      expect(stdout).toContain(
+        `WARN  schema       the store is of an earlier release (schema ${schema}, this one has ${SCHEMA_VERSION}): the rest is examined when it is upgraded  → spl serve --daemon copies it, then upgrades it\n`,
+      );
+      expect(stdout).toContain("PASS  identity ");
+      expect({ stdout, status }).toMatchObject({ status: 1 });
+      expect(stored()).toEqual(files);
+    }
+    const offline = {
+      export: ["export", "--offline", "--out", "x.tar"],
+      rollback: ["rollback", "list", "--offline"],
+    };
+    const command = schema === 1 ? offline.rollback : offline.export;
+    mkdirSync(join(home, "run"), { recursive: true });
+    const { stderr, status } = await box.spl(command);
+    const [copy] = copiesIn(box);
+    expect({ stderr, status }).toEqual({
+      stderr: expect.stringContaining(
+        `the store was of an earlier release and is upgraded; a copy of before is ${join(home, copy!)}\n`,
+      ),
+      status: 0,
+    });
+    expect(schemaOf(db)).toBe(SCHEMA_VERSION);
+    expect((await box.spl(command.map((word) => (word === "x.tar" ? "y.tar" : word)))).stderr).not.toContain(
+      "earlier",
+    );
   });
 }
 
