@@ -5,6 +5,7 @@ import { type Choice, newestBackup } from "../lib/backup/newest.ts";
 import { backupsFolder } from "../lib/backup/places.ts";
 import type { BackupTarget } from "../lib/backup/types.ts";
 import { fileError, SplError } from "../lib/base/errors.ts";
+import { shellWord } from "../lib/base/text.ts";
 import { backupTargets } from "./_backup.ts";
 import { fileChunks } from "./_bundle_file.ts";
 import type { Context } from "./_kit.ts";
@@ -50,7 +51,7 @@ async function oneOf(target: BackupTarget, name: string): Promise<StoredBundle> 
   const file = (await target.list()).find((each) => each.name === name);
   if (file) return { name: `${target.url}/${name}`, bytes: file.bytes, chunks: () => target.read(name) };
   throw new SplError("not_found", `there is no ${name} in ${target.url}`, {
-    hint: `spl backup list --to ${target.url} shows what is there`,
+    hint: `spl backup list --to ${shellWord(target.url)} shows what is there`,
   });
 }
 

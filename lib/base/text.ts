@@ -10,5 +10,5 @@ export function counted(n: number, noun: string): string {
 
 /** As a shell takes it for one word. */
 export function shellWord(text: string): string {
-  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return /^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,9 +1,11 @@
 import { constants, Database } from "bun:sqlite";
 import { closeSync, openSync, statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
+import { homePaths } from "../base/home.ts";
+import { shellWord } from "../base/text.ts";
 import { migrate, requireStore, SCHEMA_VERSION } from "./schema.ts";
 import { newestSnapshot, takeSnapshot } from "./snapshot.ts";
 
@@ -54,10 +56,11 @@ export function openConnection(path: string, options: ConnectionOptions = {}): D
     const db = new Database(path, { readwrite: true, create: false, safeIntegers: false, strict: true });
     try {
       harden(db);
-      // Before the first write: a file that is not ours stays as it is.
-      const version = requireStore(db, path);
+      // Also for a store that is refused: a start of the release that it is of looks for the log of a killed daemon.
       const keepsLog = !options.ownsLog && exists(`${path}-wal`);
       db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, keepsLog ? 1 : 0);
+      // Before the first write: a file that is not ours stays as it is.
+      const version = requireStore(db, path);
       configure(db, options);
       if (version < SCHEMA_VERSION && !options.keepsSchema) upgrade(db, path, version, options);
       return db;
@@ -102,10 +105,12 @@ function withWayBack(error: unknown, path: string): unknown {
   if (!(error instanceof SplError) || error.code !== "store_newer") return error;
   const snapshot = newestSnapshot(path, SCHEMA_VERSION);
   if (snapshot === null) return error;
-  const store = basename(path);
-  const newer = [store, `${store}-wal`, `${store}-shm`].filter((name) => exists(`${dirname(path)}/${name}`));
+  const [home, store] = [dirname(path), basename(path)];
+  // What a killed daemon says of itself asks for its log; the newer release will ask for both.
+  const daemon = relative(home, homePaths(home).daemon);
+  const newer = [store, `${store}-wal`, `${store}-shm`, daemon].filter((name) => exists(join(home, name)));
   return error.retold({
-    hint: `upgrade spl; or go back to before the upgrade, without what came later: cd ${dirname(path)} && mkdir newer && mv ${newer.join(" ")} newer && cp ${basename(snapshot)} ${store}`,
+    hint: `upgrade spl; or go back to before the upgrade, without what came later: cd ${shellWord(home)} && mkdir newer && mv ${newer.join(" ")} newer && cp ${basename(snapshot)} ${store}`,
     detail: { snapshot },
   });
 }

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { homePaths } from "../../lib/base/home.ts";
 import { SCHEMA_VERSION } from "../../lib/store/schema.ts";
@@ -9,6 +9,7 @@ import { Box } from "../kit/box.ts";
 import { copyReleased, RELEASES } from "../kit/released.ts";
 import { filesOf, snapshot } from "../kit/snapshot.ts";
 import { runCommand } from "../kit/spl.ts";
+import { until } from "../kit/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -168,6 +169,42 @@ test("a store of a newer release is left alone by every command; what the messag
   expect(await box.ok("doctor", "--deep")).not.toContain("FAIL");
   // Nothing is lost: the newer release opens what was moved away.
   expect(schemaOf(join(home, "newer", "hub.db"))).toBe(SCHEMA_VERSION + 1);
+});
+
+test("what is typed to go back works behind a newer daemon that was killed, in a home with any name", async () => {
+  await using box = await Box.serving();
+  await box.ok("do", "before the upgrade");
+  const before = await box.json("status");
+  await box.stop();
+  const named = box.file("it's me");
+  renameSync(pathsOf(box).home, named);
+  box.home.env.SYNCROPEL_HOME = named;
+  const { db, daemon } = pathsOf(box);
+  {
+    using store = new Database(db);
+    takeSnapshot(store, db, SCHEMA_VERSION);
+  }
+  await box.serve();
+  await box.ok("do", "after the upgrade");
+  const { pid } = await box.json<{ pid: number }>("status");
+  age(db);
+  process.kill(pid, "SIGKILL");
+  const refused = () => box.spl(["export", "--offline", "--out", "x.tar"]);
+  const { stderr } = await until(refused, ({ stderr }) => !stderr.includes("is running"));
+  const line = stderr.trimEnd().split("without what came later: ")[1]!;
+  expect(await runCommand(["bash", "-c", line], { env: { PATH: process.env.PATH! } })).toEqual({
+    stdout: "",
+    stderr: "",
+    status: 0,
+  });
+  expect(existsSync(daemon)).toBe(false);
+  await box.serve();
+  const { records, digest, instance_did } = before;
+  expect(await box.json("status")).toMatchObject({ records, digest, instance_did });
+  // The newer release finds the log that it looks for as well.
+  expect(readdirSync(join(named, "newer"))).toEqual(
+    expect.arrayContaining(["daemon.json", "hub.db", "hub.db-wal"]),
+  );
 });
 
 test("without a copy, a store of a newer release is refused with the ways there are", async () => {

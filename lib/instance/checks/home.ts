@@ -1,4 +1,5 @@
 import { statfsSync, statSync } from "node:fs";
+import { shellWord } from "../../base/text.ts";
 import { type HomeCheck, pass, warn } from "./result.ts";
 
 export const permissions: HomeCheck = {
@@ -6,7 +7,7 @@ export const permissions: HomeCheck = {
   run({ home, keys, db }) {
     const open = [home, keys, db].filter((path) => (statSync(path).mode & 0o077) !== 0);
     if (open.length === 0) return pass("home, keys and store are private");
-    return warn(`others may read ${open.join(", ")}`, `chmod go-rwx ${open.join(" ")}`);
+    return warn(`others may read ${open.join(", ")}`, `chmod go-rwx ${open.map(shellWord).join(" ")}`);
   },
 };
 
@@ -22,7 +23,7 @@ export const disk: HomeCheck = {
       ? pass(facts)
       : warn(
           facts,
-          `make room for twice the store; du -xh ${home} | sort -h | tail shows what is large here`,
+          `make room for twice the store; du -xh ${shellWord(home)} | sort -h | tail shows what is large here`,
         );
   },
 };
