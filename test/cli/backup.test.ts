@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -148,7 +147,7 @@ describe("what doctor takes for the last verified one", () => {
   };
   const row = async (own: Box) => /^.* backup .*$/m.exec((await own.spl(["doctor"])).stdout)![0];
 
-  test("is forgotten when it proves damaged, also where the ledger is lost", async () => {
+  test("counts no more when it proves damaged, also where the ledger is lost", async () => {
     await using own = await Box.serving();
     const folder = own.file("target");
     mkdirSync(folder);
@@ -160,7 +159,11 @@ describe("what doctor takes for the last verified one", () => {
     writeFileSync(join(folder, name!), bytes);
     rmSync(join(folder, readdirSync(folder).find((each) => each.endsWith("-ledger.json"))!));
     expect((await own.spl(["backup", "verify", "--to", folder])).status).toBe(6);
-    expect(existsSync(lastOf(own))).toBe(false);
+    expect(await row(own)).toBe(
+      `WARN  backup       the last verified backup is damaged: ${folder}/${name}  → spl backup`,
+    );
+    await own.ok("backup");
+    expect(await row(own)).toMatch(/^PASS {2}backup .* less than a day old/);
   });
 
   test("is not one that a wrong clock dated ahead: that is told, and the next backup takes its place", async () => {
@@ -313,7 +316,7 @@ describe("refusals", () => {
       const [name] = backupsIn(path);
       expect({ stdout, stderr, status }).toEqual({
         stdout: "",
-        stderr: `${name} is there and was read back, but not noted: cannot write ${path}/${tail}-ledger.json: no space left on the device; free some space, then: spl backup verify --to '${path}'\n`,
+        stderr: `${name} is there and was read back, but not noted: cannot write ${path}/${tail}-ledger.json: no space left on the device; free some space, then: spl backup verify --to ${path}\n`,
         status: 1,
       });
       disk.relieve();
