@@ -24,7 +24,7 @@ const command = defineSpl({
     home: { type: "string", valueHint: "DIR", description: "where to (else SYNCROPEL_HOME, ~/.syncro)" },
     newIdentity: {
       type: "boolean",
-      description: "for a bundle without a private key: make a new identity that holds its records",
+      description: "make a new identity that holds the bundle's records; its accounts stay behind",
     },
     expectDid: { type: "string", valueHint: "DID", description: "refuse a bundle of anyone else" },
     deep: { type: "boolean", description: "check each of the identity's own signatures as well" },

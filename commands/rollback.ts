@@ -84,18 +84,21 @@ function sayOffline(isLocal: boolean): (error: unknown) => never {
 }
 
 async function offlineTarget(ctx: Context): Promise<Target> {
-  const [{ Instance: Home }, { HomeLock }, rollback] = await Promise.all([
+  const [{ makeHome }, { Instance: Home }, { HomeLock }, rollback] = await Promise.all([
+    import("../lib/instance/home.ts"),
     import("../lib/instance/instance.ts"),
     import("../lib/instance/lock.ts"),
     import("../lib/instance/rollback.ts"),
   ]);
   const home = defaultHome(ctx.env);
   const paths = homePaths(home);
-  if (!exists(paths.db) || !exists(paths.run)) {
+  if (!exists(paths.db)) {
     throw new SplError("not_initialized", `there is no instance at ${home}`, {
       hint: "set SYNCROPEL_HOME to its home",
     });
   }
+  // A copy of a home may lack the folder of the lock.
+  makeHome(paths);
   const lock = HomeLock.tryTake(paths);
   if (!lock) {
     throw new SplError("daemon_running", `the daemon of ${home} is running`, {

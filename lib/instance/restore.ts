@@ -30,7 +30,7 @@ export interface RestoreOptions {
   expectDid: string | null;
   /** Check each of the identity's own signatures as well. */
   deep: boolean;
-  /** Make an identity where the bundle has no private key; its records come along, its accounts do not. */
+  /** Make a new identity, also where the bundle has a private key; its records come along, its accounts do not. */
   newIdentity: boolean;
 }
 
@@ -102,7 +102,7 @@ class Restore {
         onManifest: (manifest) => {
           checkExpected(manifest, options.expectDid, "restore");
           if (manifest.identity === "none") refuseKeyless(manifest, options);
-          return { foreign: manifest.identity === "none" };
+          return { foreign: manifest.identity === "none" || options.newIdentity };
         },
       });
       const { manifest } = received.inspection;
@@ -123,9 +123,10 @@ class Restore {
   }
 
   #signer({ inspection: { manifest }, contents: { seed } }: Received): Signer {
-    const key = seed === null ? generateKey(this.ports.random) : keyFromSeed(seed);
     const { name } = parseInstanceDid(manifest.source_did)!;
-    const did = seed === null ? instanceDid(name, key.publicKey) : manifest.source_did;
+    const isNew = seed === null || this.options.newIdentity;
+    const key = isNew ? generateKey(this.ports.random) : keyFromSeed(seed);
+    const did = isNew ? instanceDid(name, key.publicKey) : manifest.source_did;
     return { ...newIdentity(did, name, key, this.ports), key };
   }
 

@@ -134,21 +134,23 @@ describe("a new home", () => {
     expect(await runSpl(["restore", path], { home: box.home, env })).toMatchObject({ status: 0 });
   });
 
-  test("from a bundle without a private key where a new identity is asked for: records, and nobody's access", async () => {
-    await using box = new Box();
-    const { stdout, stderr, status } = await box.spl([
-      "restore",
-      "--new-identity",
-      source.file("anonymous.tar"),
-    ]);
-    expect({ stderr, status }).toMatchObject({ status: 0 });
-    await box.serve();
-    const { instance_did, records, digest } = await statusOf(box);
-    expect({ records, digest }).toEqual({ records: 4, digest: before.digest });
-    expect(instance_did).not.toBe(before.instance_did);
-    expect(stdout).toStartWith(said(`new: ${instance_did}`));
-    expect(await box.json<object[]>("service-account", "list")).toEqual([]);
-  });
+  test.each([
+    ["without", "anonymous.tar"],
+    ["with", "bundle.tar.zst"],
+  ])(
+    "from a bundle %s a private key where a new identity is asked for: records, and nobody's access",
+    async (_, file) => {
+      await using box = new Box();
+      const { stdout, stderr, status } = await box.spl(["restore", "--new-identity", source.file(file)]);
+      expect({ stderr, status }).toMatchObject({ status: 0 });
+      await box.serve();
+      const { instance_did, records, digest } = await statusOf(box);
+      expect({ records, digest }).toEqual({ records: 4, digest: before.digest });
+      expect(instance_did).not.toBe(before.instance_did);
+      expect(stdout).toStartWith(said(`new: ${instance_did}`));
+      expect(await box.json<object[]>("service-account", "list")).toEqual([]);
+    },
+  );
 
   test("keeps what belongs to this host where a damaged home was moved away", async () => {
     await using box = new Box();

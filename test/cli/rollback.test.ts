@@ -183,6 +183,8 @@ in the home where that one lived before, spl serve --reclaim takes it back
     const unreached = await box.spl(["rollback", "--yes"]);
     expect(unreached).toMatchObject({ status: 3, stdout: "" });
     expect(unreached.stderr).toContain("spl rollback --offline works without it");
+    // As a copy of a home that holds no more than the store and the keys.
+    rmSync(homePaths(box.home.env.SYNCROPEL_HOME!).run, { recursive: true });
     expect(await box.json("rollback", "list", "--offline")).toMatchObject([{ n: 1, state: "standing" }]);
     expect(await box.json("rollback", "--offline", "--yes")).toMatchObject({ removed: 4, records: 2 });
     await box.serve();

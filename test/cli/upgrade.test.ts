@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { homePaths } from "../../lib/base/home.ts";
 import { SCHEMA_VERSION } from "../../lib/store/schema.ts";
@@ -87,7 +87,6 @@ for (const release of RELEASES) {
       rollback: ["rollback", "list", "--offline"],
     };
     const command = schema === 1 ? offline.rollback : offline.export;
-    mkdirSync(join(home, "run"), { recursive: true });
     const { stderr, status } = await box.spl(command);
     const [copy] = copiesIn(box);
     expect({ stderr, status }).toEqual({
