@@ -73,6 +73,11 @@ describe("to a folder", () => {
     expect(await other.json<Row[]>("backup", "list")).toMatchObject([
       { name, verified: "content", damage: null },
     ]);
+    // Below its place, no row is wider than a terminal, and each name can be typed as it stands there.
+    const listed = (await other.ok("backup", "list")).split("\n");
+    expect(listed[0]).toBe(folder);
+    expect(listed[2]).toMatch(new RegExp(`^${name} +[0-9.]+k +0  content +\\d{4}-\\d\\d-\\d\\d$`));
+    expect(listed.slice(1).every((row) => row.length <= 80)).toBe(true);
     expect(await other.spl(["backup", "verify"])).toEqual(SILENT);
     expect(await other.ok("doctor")).toMatch(/^PASS {2}backup .*less than a day old, verified: content$/m);
     rmSync(join(folder, name!));
