@@ -63,7 +63,8 @@ export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
     throw fileError(error, "read", path);
   }
   try {
-    if (fstatSync(fd).isDirectory()) throw fileError({ code: "EISDIR" }, "read", path);
+    if (fstatSync(fd).isDirectory())
+      throw fileError({ code: "EISDIR" }, "read", path).retold({ hint: "name a file" });
     for (;;) {
       const chunk = new Uint8Array(CHUNK_BYTES);
       const size = readSync(fd, chunk);

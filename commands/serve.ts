@@ -60,7 +60,7 @@ const command = defineSpl({
   name: "serve",
   summary: "Run the instance of this home; make it first if there is none",
   description:
-    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts,\nallowed_origins, directory (the URL of the one to ask and to publish to), federation.allow_networks,\nfederation.auto_approve and federation.watch_s. SPL_BOOTSTRAP_TOKEN names a bootstrap token, or its SHA-256, for a hosted\ninstance: it works once, within an hour of the start that first named it.",
+    "In the foreground until SIGINT, SIGTERM or SIGHUP, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts,\nallowed_origins, directory (the URL of the one to ask and to publish to), federation.allow_networks,\nfederation.auto_approve and federation.watch_s. SPL_BOOTSTRAP_TOKEN names a bootstrap token, or its SHA-256, for a hosted\ninstance: it works once, within an hour of the start that first named it.",
   args: {
     daemon: { type: "boolean", description: "run in the background; return once it answers" },
     stop: { type: "boolean", description: "end the daemon of this home; nothing to do is no error" },

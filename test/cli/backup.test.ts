@@ -128,6 +128,9 @@ describe("to a folder", () => {
     const told = await box.spl(["backup", "verify", "--to", folder]);
     expect({ ...told, stderr: "" }).toEqual({ stdout: "", stderr: "", status: 6 });
     expect(told.stderr).toStartWith(`1 of 3 backups damaged: ${second} (`);
+    expect(told.stderr).toEndWith(
+      `; take a new one: spl backup --to ${folder}; then remove what is damaged\n`,
+    );
     expect(told.stderr.trimEnd()).not.toContain("\n");
     expect(await box.json<Row[]>("backup", "list", "--to", folder)).toMatchObject([
       { name: first, verified: "content" },
@@ -260,10 +263,31 @@ describe("refusals", () => {
     expect((await box.spl(["backup", "verify", "--subset", "3/2"])).status).toBe(2);
   });
 
+  test("what is to be typed names the place as well", async () => {
+    const folder = freshFolder();
+    expect(await box.spl(["backup", "verify", "--to", folder])).toEqual({
+      stdout: "",
+      stderr: `there is no backup to verify; take one: spl backup --to ${folder}\n`,
+      status: 1,
+    });
+    await backup({}, "--to", folder);
+    const ledger = join(folder, readdirSync(folder).find((name) => name.endsWith("-ledger.json"))!);
+    writeFileSync(ledger, "{");
+    const verify = `spl backup verify --to ${folder}`;
+    expect(await box.spl(["backup", "list", "--to", folder])).toEqual({
+      stdout: "",
+      stderr: `${ledger} is no ledger of backups; remove it, then ${verify} writes a new one\n`,
+      status: 6,
+    });
+    rmSync(ledger);
+    expect(await box.spl(verify.split(" ").slice(1))).toEqual(SILENT);
+    expect(await box.json<Row[]>("backup", "list", "--to", folder)).toMatchObject([{ verified: "content" }]);
+  });
+
   test("a folder that is not there is not made: its disk may not be mounted", async () => {
     expect(await backup({}, "--to", box.file("nowhere"))).toEqual({
       stdout: "",
-      stderr: `there is no folder ${box.file("nowhere")}; mount its disk, or make it: mkdir -p\n`,
+      stderr: `there is no folder ${box.file("nowhere")}; mount its disk, or make it: mkdir -p ${box.file("nowhere")}\n`,
       status: 1,
     });
     expect(await backup({}, "--url", "http://127.0.0.1:1")).toMatchObject({ stdout: "", status: 3 });

@@ -308,7 +308,9 @@ describe("where it cannot or should not be written", () => {
       expect(await refusal(box.file("none/x.tar"), ...flags)).toBe(
         `1: cannot write ${box.file("none/x.tar")}: no such file or directory\n`,
       );
-      expect(await refusal(folder, ...flags)).toBe(`1: cannot write ${folder}: it is a directory\n`);
+      expect(await refusal(folder, ...flags)).toBe(
+        `1: cannot write ${folder}: it is a directory; name a file\n`,
+      );
     }
     const file = fresh(".txt");
     writeFileSync(file, "");

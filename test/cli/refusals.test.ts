@@ -7,9 +7,11 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { homePaths } from "../../lib/base/home.ts";
 import { Box } from "../kit/box.ts";
 import { asNobody, canBeNobody, NOBODY } from "../kit/nobody.ts";
 import { outside } from "../kit/outside.ts";
@@ -147,6 +149,17 @@ describe("the home", () => {
     expect((await box.spl(["import", "mit Leer.tar"])).stdout).toEndWith("✓ Import complete\n");
     expect((await box.spl(["doctor"])).status).toBe(0);
     await box.stop();
+    // What it says to type is typed as it stands there.
+    const { keys } = homePaths(homeOf(box));
+    const key = join(keys, readdirSync(keys).find((name) => /^[0-9a-f]{40}\.key$/.test(name))!);
+    for (const path of [homeOf(box), key]) {
+      chmodSync(path, 0o755);
+      const { stdout } = await box.spl(["doctor"]);
+      const line = / {2}→ (chmod [^\n]+)\n/.exec(stdout)![1]!;
+      outside(["bash", "-c", line]);
+      expect(statSync(path).mode & 0o077).toBe(0);
+    }
+    expect((await box.spl(["doctor"])).status).toBe(0);
   });
 
   test("that is a file", async () => {

@@ -15,8 +15,8 @@ interface Ready {
 }
 
 /** A process of `spl serve` in the foreground, once it says that it is ready. */
-async function foreground(box: Box, flags: string[] = []) {
-  const child = Bun.spawn([splBinary(), "serve", "--port", "0", "-o", "json", ...flags], {
+async function foreground(box: Box, flags: string[] = [], under: string[] = []) {
+  const child = Bun.spawn([...under, splBinary(), "serve", "--port", "0", "-o", "json", ...flags], {
     cwd: box.home.path,
     env: box.home.env,
     stdin: "ignore",
@@ -86,6 +86,19 @@ test("a daemon that does not answer is not waited for without end; what to type 
   await box.serve();
   expect(await box.json("status")).toMatchObject({ records: 1, digest });
 }, 60_000);
+
+test("a terminal that is closed ends it in order; nohup keeps it", async () => {
+  await using box = new Box();
+  const { child } = await foreground(box);
+  child.kill("SIGHUP");
+  expect(await child.exited).toBe(0);
+  expect(existsSync(socketOf(box))).toBe(false);
+  const kept = await foreground(box, [], ["nohup"]);
+  kept.child.kill("SIGHUP");
+  expect(await box.json("status")).toMatchObject({ pid: kept.ready.pid });
+  kept.child.kill("SIGTERM");
+  expect(await kept.child.exited).toBe(0);
+});
 
 test("start and stop are the same by name, and tell machines", async () => {
   await using box = new Box();
