@@ -14,7 +14,7 @@ const command = defineSpl({
   name: "restore",
   summary: "Make a new home from a bundle, without a daemon",
   description:
-    "The whole file is checked first; then the home is there, or nothing is. A folder that holds something is refused.\nOf a folder of backups, s3://… or latest, the default folder, it takes the newest. The restored home is the living one from its first start: stop the old one, if it still runs.",
+    "The whole file is checked first; then the home is there, or nothing is. A folder that holds something is refused.\nOf a folder of backups, s3://… or latest, the default folder, it takes the newest.\nThe restored home is the living one from its first start: stop the old one, if it still runs.",
   args: {
     file: {
       type: "positional",
