@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs"
 import { resolve } from "node:path";
 import { AtomicFile } from "../lib/base/atomic_file.ts";
 import { fileError, SplError } from "../lib/base/errors.ts";
-import type { DecryptWith, EncryptTo } from "../lib/bundle/encrypt.ts";
+import type { DecryptWith, EncryptTo, LockKind } from "../lib/bundle/encrypt.ts";
 import { ClosedPipe } from "../lib/ui/streams.ts";
 import type { ArgValues, Context } from "./_kit.ts";
 
@@ -38,20 +38,20 @@ export async function* readBundleFile(
   { decryptKey }: { readonly decryptKey: string | undefined },
 ): AsyncGenerator<Uint8Array> {
   const chunks = path === "-" ? Bun.stdin.stream() : fileChunks(resolve(ctx.cwd, path));
-  yield* plainBundle(chunks, () => unlock(ctx, path, decryptKey));
+  yield* plainBundle(chunks, (kind) => unlock(ctx, path, decryptKey, kind));
 }
 
 /** The plain bytes of a bundle, decrypted where they are an age file. @throws SplError bundle_locked */
 export async function* plainBundle(
   chunks: AsyncIterable<Uint8Array>,
-  unlock: () => Promise<DecryptWith>,
+  unlock: (kind: LockKind) => Promise<DecryptWith>,
 ): AsyncGenerator<Uint8Array> {
-  const [{ isEncrypted, decryptStream }, { peek }] = await Promise.all([
+  const [{ isEncrypted, lockKind, decryptStream }, { peek }] = await Promise.all([
     import("../lib/bundle/encrypt.ts"),
     import("../lib/bundle/pipeline.ts"),
   ]);
   const { head, all } = await peek(chunks, 64);
-  yield* isEncrypted(head) ? decryptStream(all, await unlock()) : all;
+  yield* isEncrypted(head) ? decryptStream(all, await unlock(lockKind(head))) : all;
 }
 
 /** A file in chunks of 1 MiB. */
@@ -63,7 +63,8 @@ export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
     throw fileError(error, "read", path);
   }
   try {
-    if (fstatSync(fd).isDirectory()) throw fileError({ code: "EISDIR" }, "read", path);
+    if (fstatSync(fd).isDirectory())
+      throw fileError({ code: "EISDIR" }, "read", path).retold({ hint: "name a file" });
     for (;;) {
       const chunk = new Uint8Array(CHUNK_BYTES);
       const size = readSync(fd, chunk);
@@ -77,18 +78,28 @@ export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function unlock(ctx: Context, path: string, keyFile: string | undefined): Promise<DecryptWith> {
+async function unlock(
+  ctx: Context,
+  path: string,
+  keyFile: string | undefined,
+  kind: LockKind,
+): Promise<DecryptWith> {
   if (keyFile !== undefined) {
     const { parseKeyFile } = await import("../lib/bundle/encrypt.ts");
     return { identities: parseKeyFile(readKeyFile(resolve(ctx.cwd, keyFile))) };
   }
   if (ctx.env.SPL_PASSPHRASE) return { passphrase: ctx.env.SPL_PASSPHRASE };
-  return askToUnlock(ctx.interactive && path !== "-");
+  return askToUnlock(kind, ctx.interactive && path !== "-");
 }
 
-/** @throws SplError usage where there is nobody to ask */
-export async function askToUnlock(interactive: boolean): Promise<DecryptWith> {
-  const hint = "pass --decrypt-key FILE, or the passphrase in SPL_PASSPHRASE";
+/** @throws SplError bundle_locked where only a key opens it, usage where there is nobody to ask for the passphrase */
+export async function askToUnlock(kind: LockKind, interactive: boolean): Promise<DecryptWith> {
+  if (kind === "key") {
+    throw new SplError("bundle_locked", "the bundle is encrypted to a key", {
+      hint: "pass --decrypt-key FILE with the key it was encrypted to",
+    });
+  }
+  const hint = "put it in SPL_PASSPHRASE";
   const { promptPassphrase } = await import("../lib/ui/prompt.ts");
   return {
     passphrase: await promptPassphrase("The bundle's passphrase", { interactive, twice: false, hint }),

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { type Clock, systemClock } from "../lib/base/clock.ts";
 import { Progress } from "../lib/ui/progress.ts";
 import { FdWriter, type Writer } from "../lib/ui/streams.ts";
@@ -31,13 +32,15 @@ export interface Context {
   /** Columns of the terminal that standard output is, or null. */
   readonly width: number | null;
   /**
-   * Aborts on SIGINT or SIGTERM. Who reads it takes over: a command that never does dies at once, as usual.
+   * Aborts on SIGINT, SIGTERM, or SIGHUP where that is not ignored. Who reads it takes over: a command that never does dies at once, as usual.
    * A second signal ends the process in any case.
    */
   readonly signal: AbortSignal;
   /** The signal that arrived, for the exit status. */
-  readonly interruptedBy: "SIGINT" | "SIGTERM" | null;
+  readonly interruptedBy: Interruption | null;
 }
+
+export type Interruption = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 class ProcessContext implements Context {
   readonly out = new FdWriter(1, "standard output");
@@ -46,7 +49,7 @@ class ProcessContext implements Context {
   readonly cwd = process.cwd();
   readonly clock = systemClock;
   readonly output: OutputMode;
-  interruptedBy: "SIGINT" | "SIGTERM" | null = null;
+  interruptedBy: Interruption | null = null;
   #style: Style | undefined;
   #progress: Progress | undefined;
   #abort: AbortController | undefined;
@@ -79,7 +82,8 @@ class ProcessContext implements Context {
     if (this.#abort === undefined) {
       const abort = new AbortController();
       this.#abort = abort;
-      for (const name of ["SIGINT", "SIGTERM"] as const) {
+      const names: Interruption[] = ignoresHangup() ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
+      for (const name of names) {
         process.once(name, () => {
           this.interruptedBy = name;
           abort.abort();
@@ -87,6 +91,16 @@ class ProcessContext implements Context {
       }
     }
     return this.#abort.signal;
+  }
+}
+
+/** Whether `nohup` started this process. A handler would undo that, so where the system does not tell, none is set. */
+function ignoresHangup(): boolean {
+  try {
+    const [, mask] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))!;
+    return (BigInt(`0x${mask}`) & 1n) === 1n;
+  } catch {
+    return true;
   }
 }
 

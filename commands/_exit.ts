@@ -2,7 +2,7 @@ import { toProblem } from "../lib/api/problem.ts";
 import { type ErrorCode, SplError } from "../lib/base/errors.ts";
 import { safeJson, safeText } from "../lib/base/safe_text.ts";
 import { ClosedPipe } from "../lib/ui/streams.ts";
-import { type Context, processContext } from "./_context.ts";
+import { type Context, type Interruption, processContext } from "./_context.ts";
 
 /** What each exit status says, as every help text lists it. */
 export const EXIT_STATUSES = [
@@ -86,7 +86,7 @@ export const EXIT_STATUS: Record<ErrorCode, 1 | 2 | 3 | 4 | 5 | 6> = {
 };
 
 /** What a shell reports for a process that a signal ended: 128 and the signal's number. */
-const SIGNAL_STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNAL_STATUS: Record<Interruption, number> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 /** The status with which the process will end because of what was thrown. */
 export function statusOfFailure(error: unknown, { interruptedBy }: Context): number {

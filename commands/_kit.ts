@@ -7,7 +7,7 @@ import { strictArgv } from "./_strict.ts";
 
 export type { ArgValues, SplCommand } from "./_command.ts";
 export type { Context } from "./_context.ts";
-export { jsonLine, printList, printResult } from "./_print.ts";
+export { jsonLine, printGroups, printList, printResult } from "./_print.ts";
 
 const globalArgs = {
   output: {

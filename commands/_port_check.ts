@@ -5,6 +5,7 @@ import { type HomePaths, homePaths } from "../lib/base/home.ts";
 import { readToml } from "../lib/base/toml.ts";
 import { HttpClient } from "../lib/client/http.ts";
 import { fail, pass, type Result, warn } from "../lib/instance/checks/result.ts";
+import { endIt } from "./_daemon.ts";
 
 /** A connection within one machine, to a port that somebody listens on or nobody. */
 const PATIENCE_MS = 2000;
@@ -40,7 +41,7 @@ export async function checkPort(home: string, daemon: RunningDaemon | null): Pro
     const { pid, port, answers } = daemon;
     return answers
       ? pass(`${port}, this home's daemon (pid ${pid})`)
-      : fail(`the daemon (pid ${pid}) does not answer`, "spl serve --stop, then spl serve --daemon");
+      : fail(`the daemon (pid ${pid}) does not answer`, `${endIt(pid)}; then spl serve --daemon`);
   }
   const { host, port } = configured(homePaths(home));
   if (port === 0) return pass("any free one");

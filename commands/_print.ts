@@ -1,4 +1,4 @@
-import { safeJson } from "../lib/base/safe_text.ts";
+import { safeJson, safeText } from "../lib/base/safe_text.ts";
 import { type Column, renderTable } from "../lib/ui/table.ts";
 import type { Context } from "./_context.ts";
 
@@ -42,4 +42,24 @@ export async function printList<Row>(
     before = ",\n";
   }
   await ctx.out.write(before === "[" ? "[]\n" : "]\n");
+}
+
+/**
+ * Prints a list as `printList` does, but as text in one table for each group, below its name.
+ * @param groupOf the name that rows share, which may be stored text
+ */
+export async function printGroups<Row>(
+  ctx: Context,
+  rows: readonly Row[],
+  groupOf: (row: Row) => string,
+  columns: readonly Column<Row>[],
+  empty: string,
+): Promise<void> {
+  if (ctx.output !== "text" || rows.length === 0) return printList(ctx, rows, columns, empty);
+  let between = "";
+  for (const [name, group] of Map.groupBy(rows, groupOf)) {
+    await ctx.out.write(`${between}${safeText(name)}\n`);
+    await printList(ctx, group, columns, empty);
+    between = "\n";
+  }
 }

@@ -1,17 +1,16 @@
-import { statSync } from "node:fs";
-import { resolve } from "node:path";
-import { newestBackup } from "../lib/backup/newest.ts";
-import { backupsFolder } from "../lib/backup/places.ts";
-import { fileError, SplError } from "../lib/base/errors.ts";
+import type { Choice } from "../lib/backup/newest.ts";
+import { SplError } from "../lib/base/errors.ts";
 import { counted } from "../lib/base/text.ts";
+import type { LockKind } from "../lib/bundle/encrypt.ts";
 import { requireConfidential } from "../lib/client/target.ts";
 import type { DrillResult, Source } from "../lib/drill/drill.ts";
 import { renderFacts } from "../lib/ui/facts.ts";
 import { isTerminal } from "../lib/ui/terminal.ts";
-import { backupKey, backupKeyArgs, backupTargets } from "./_backup.ts";
-import { askToUnlock, fileChunks, plainBundle } from "./_bundle_file.ts";
+import { backupKey, backupKeyArgs } from "./_backup.ts";
+import { askToUnlock, plainBundle } from "./_bundle_file.ts";
 import { type ArgValues, type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";
 import { pingArgs, pinging } from "./_ping.ts";
+import { storedBundle } from "./_stored_bundle.ts";
 import { connect } from "./_target.ts";
 
 const drillArgs = {
@@ -72,37 +71,17 @@ function live(ctx: Context, args: Args): Source {
 
 async function bundle(ctx: Context, args: Args, from: string): Promise<Source> {
   const key = await backupKey(ctx, args);
-  const { name, bytes, chunks } = await stored(ctx, args, from);
-  const unlock = async () => key ?? askToUnlock(ctx.interactive);
+  const { name, bytes, chunks } = await storedBundle(ctx, from, () => whose(ctx, args));
+  const unlock = async (kind: LockKind) => key ?? askToUnlock(kind, ctx.interactive);
   return { kind: "bundle", name, bytes, open: () => plainBundle(chunks(), unlock) };
 }
 
-interface StoredBundle {
-  name: string;
-  bytes: number;
-  chunks(): AsyncIterable<Uint8Array>;
-}
-
-async function stored(ctx: Context, args: Args, from: string): Promise<StoredBundle> {
-  const path = resolve(ctx.cwd, from);
-  const isPlace = from === "latest" || from.includes("://");
-  let stats: { size: number; isDirectory(): boolean } | null = null;
-  try {
-    if (!isPlace) stats = statSync(path);
-  } catch (error) {
-    throw fileError(error, "read", path);
-  }
-  if (stats?.isDirectory() === false)
-    return { name: path, bytes: stats.size, chunks: () => fileChunks(path) };
-  const targets = await backupTargets(ctx, { to: from === "latest" ? undefined : from });
-  const where = from === "latest" ? backupsFolder(ctx.env) : from;
-  const { target, name, bytes } = await newestBackup(
-    targets,
-    where,
-    await instanceAtHand(ctx, args),
-    ctx.clock(),
-  );
-  return { name: `${target.url}/${name}`, bytes, chunks: () => target.read(name) };
+async function whose(ctx: Context, args: Args): Promise<Choice> {
+  return {
+    did: await instanceAtHand(ctx, args),
+    several: "none is running that tells which is meant: start it, or name a bundle with --from",
+    none: "name a bundle with --from",
+  };
 }
 
 /** The DID of the instance that the command line points at, or null when none answers. */

@@ -10,6 +10,7 @@ import { isTerminal } from "../lib/ui/terminal.ts";
 import { encryptArgs, encryptionOf, writeBundleFile } from "./_bundle_file.ts";
 import { type ArgValues, type Context, defineSpl, jsonLine, runAlone, targetArgs } from "./_kit.ts";
 import { connectForBundle } from "./_target.ts";
+import { upgradeNote } from "./_upgrade_note.ts";
 
 const exportArgs = {
   out: {
@@ -126,7 +127,14 @@ async function openSource(ctx: Context, args: Args): Promise<Source> {
         hint: "leave out --offline, or spl serve --stop",
       });
     }
-    const bundle = await exportBundle(home, { compression, identity, carryTokens: args.carryTokens });
+    const copies: string[] = [];
+    const bundle = await exportBundle(
+      home,
+      { compression, identity, carryTokens: args.carryTokens },
+      {},
+      { onMigrated: ({ snapshot }) => copies.push(snapshot) },
+    );
+    for (const copy of copies) await ctx.err.line(upgradeNote(copy));
     return { ...bundle, close: () => bundle.close().finally(() => lock?.release()) };
   }
   const client = await connectForBundle(ctx, args, "exporting from");

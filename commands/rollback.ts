@@ -9,6 +9,7 @@ import { type Fact, renderFacts } from "../lib/ui/facts.ts";
 import { confirm } from "../lib/ui/prompt.ts";
 import { type Context, defineSpl, printList, printResult, runAlone, targetArgs } from "./_kit.ts";
 import { connect } from "./_target.ts";
+import { upgradeNote } from "./_upgrade_note.ts";
 
 const command = defineSpl({
   name: "rollback",
@@ -83,18 +84,21 @@ function sayOffline(isLocal: boolean): (error: unknown) => never {
 }
 
 async function offlineTarget(ctx: Context): Promise<Target> {
-  const [{ Instance: Home }, { HomeLock }, rollback] = await Promise.all([
+  const [{ makeHome }, { Instance: Home }, { HomeLock }, rollback] = await Promise.all([
+    import("../lib/instance/home.ts"),
     import("../lib/instance/instance.ts"),
     import("../lib/instance/lock.ts"),
     import("../lib/instance/rollback.ts"),
   ]);
   const home = defaultHome(ctx.env);
   const paths = homePaths(home);
-  if (!exists(paths.db) || !exists(paths.run)) {
+  if (!exists(paths.db)) {
     throw new SplError("not_initialized", `there is no instance at ${home}`, {
       hint: "set SYNCROPEL_HOME to its home",
     });
   }
+  // A copy of a home may lack the folder of the lock.
+  makeHome(paths);
   const lock = HomeLock.tryTake(paths);
   if (!lock) {
     throw new SplError("daemon_running", `the daemon of ${home} is running`, {
@@ -102,7 +106,10 @@ async function offlineTarget(ctx: Context): Promise<Target> {
     });
   }
   const reading = async <T>(read: (instance: Instance) => Promise<T>): Promise<T> => {
-    const instance = await Home.open(home, {}, { keyless: true });
+    const copies: string[] = [];
+    const onMigrated = ({ snapshot }: { snapshot: string }) => copies.push(snapshot);
+    const instance = await Home.open(home, {}, { keyless: true, onMigrated });
+    for (const copy of copies) await ctx.err.line(upgradeNote(copy));
     try {
       return await read(instance);
     } finally {
@@ -156,7 +163,7 @@ async function rollBack(
   await printResult(ctx, done, () => text(done));
   if (ctx.output !== "text") return;
   await ctx.out.flush();
-  if (done.copy !== null) await ctx.err.line(copyNote(target.remote));
+  if (done.copy !== null) await ctx.err.line(copyNote(done.copy, target.remote));
   if (done.left_did !== null) {
     await ctx.err.line(`this home is ${done.instance_did} again, and not ${done.left_did} any more`);
     await ctx.err.line(`in the home where that one lived before, spl serve --reclaim takes it back`);
@@ -190,8 +197,11 @@ function text(done: Rollback): string {
   return `✓ Back to before ${batches}\n${renderFacts(facts.filter(([name]) => name !== "put back" || done.restored > 0))}`;
 }
 
-function copyNote(remote: string | null): string {
+function copyNote(copy: string, remote: string | null): string {
   const where = remote === null ? "" : `, on the machine of ${remote},`;
+  if (copy.endsWith(".db")) {
+    return `a record is damaged, so the copy${where} is the store file and no bundle; spl doctor --deep tells whether the damage is gone`;
+  }
   return `the copy holds everything as it was${where} and can act as you: keep it like a password, or remove it`;
 }
 

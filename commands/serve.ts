@@ -60,7 +60,7 @@ const command = defineSpl({
   name: "serve",
   summary: "Run the instance of this home; make it first if there is none",
   description:
-    "In the foreground until SIGINT or SIGTERM, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts,\nallowed_origins, directory (the URL of the one to ask and to publish to), federation.allow_networks,\nfederation.auto_approve and federation.watch_s. SPL_BOOTSTRAP_TOKEN names a bootstrap token, or its SHA-256, for a hosted\ninstance: it works once, within an hour of the start that first named it.",
+    "In the foreground until SIGINT, SIGTERM or SIGHUP, unless --daemon. The home is SYNCROPEL_HOME, else ~/.syncro; its\nconfig.toml may set listen.host, listen.port, public_url, tls.cert, tls.key, allowed_hosts,\nallowed_origins, directory (the URL of the one to ask and to publish to), federation.allow_networks,\nfederation.auto_approve and federation.watch_s. SPL_BOOTSTRAP_TOKEN names a bootstrap token, or its SHA-256, for a hosted\ninstance: it works once, within an hour of the start that first named it.",
   args: {
     daemon: { type: "boolean", description: "run in the background; return once it answers" },
     stop: { type: "boolean", description: "end the daemon of this home; nothing to do is no error" },
@@ -132,7 +132,8 @@ export async function start(ctx: Context, args: ServeArgs): Promise<void> {
 /** Ends the daemon. That none runs is what was asked for, and no error. */
 export async function stop(ctx: Context): Promise<void> {
   const home = defaultHome(ctx.env);
-  const pid = await stopDaemon(home);
+  const pid = await stopDaemon(home, (text) => ctx.progress.update(text));
+  await ctx.progress.clear();
   await printResult(ctx, { stopped: pid !== null, pid, home }, () =>
     pid === null ? `no daemon is running for ${safeText(home)}\n` : `✓ stopped (pid ${pid})\n`,
   );

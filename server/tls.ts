@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync, type Stats, statSync } from "node:fs";
 import { fileError, SplError } from "../lib/base/errors.ts";
+import { shellWord } from "../lib/base/text.ts";
 
 /** A certificate with its chain and its private key, both PEM (RFC 7468). */
 export interface Tls {
@@ -68,7 +69,7 @@ function checkMode({ mode, uid }: Stats, path: string): void {
   const closed = uid === process.getuid?.() ? 0o077 : 0o027;
   if ((mode & closed) === 0) return;
   throw new SplError("key_permissions", `the private key ${path} is open to other users`, {
-    hint: `chmod 600 ${path}`,
+    hint: `chmod 600 ${shellWord(path)}`,
   });
 }
 

@@ -1,10 +1,10 @@
 import { inSubset, parseSubset } from "../../lib/backup/names.ts";
 import { type CheckResult, checkBackup, storedBackups } from "../../lib/backup/stored.ts";
 import { SplError } from "../../lib/base/errors.ts";
-import { compareAscii, counted } from "../../lib/base/text.ts";
+import { compareAscii, counted, shellWord } from "../../lib/base/text.ts";
 import { isTerminal } from "../../lib/ui/terminal.ts";
 import { backupKey, backupKeyArgs, backupTargetArgs, backupTargets } from "../_backup.ts";
-import { defineSpl, printList, runAlone } from "../_kit.ts";
+import { type ArgValues, defineSpl, printList, runAlone } from "../_kit.ts";
 
 const command = defineSpl({
   name: "backup verify",
@@ -22,7 +22,9 @@ const command = defineSpl({
     const key = await backupKey(ctx, args);
     const stored = (await Promise.all((await backupTargets(ctx, args)).map(storedBackups))).flat();
     if (stored.length === 0) {
-      throw new SplError("not_found", "there is no backup to verify", { hint: "take one: spl backup" });
+      throw new SplError("not_found", "there is no backup to verify", {
+        hint: `take one: ${backupLine(args)}`,
+      });
     }
     const chosen = inSubset(
       stored.sort((a, b) => compareAscii(a.name, b.name)),
@@ -48,11 +50,16 @@ const command = defineSpl({
         `none of ${counted(stored.length, "backup")} is in this part`,
       );
     }
-    if (bad.length > 0) throw verdict(bad, results.length);
+    if (bad.length > 0) throw verdict(bad, results.length, backupLine(args));
   },
 });
 
-function verdict(bad: readonly CheckResult[], read: number): SplError {
+/** What takes a backup to the same place. */
+function backupLine({ to }: ArgValues<typeof backupTargetArgs>): string {
+  return to === undefined ? "spl backup" : `spl backup --to ${shellWord(to)}`;
+}
+
+function verdict(bad: readonly CheckResult[], read: number, backup: string): SplError {
   const damaged = bad.filter(({ result }) => result === "damaged");
   const told = damaged.length > 0 ? damaged : bad;
   const { result } = told[0]!;
@@ -60,7 +67,7 @@ function verdict(bad: readonly CheckResult[], read: number): SplError {
   const message = `${told.length} of ${counted(read, "backup")} ${result}: ${named}`;
   if (result === "damaged") {
     return new SplError("verification_failed", message, {
-      hint: "take a new one: spl backup; then remove what is damaged",
+      hint: `take a new one: ${backup}; then remove what is damaged`,
     });
   }
   return result === "locked"

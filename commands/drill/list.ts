@@ -1,6 +1,8 @@
+import { basename } from "node:path";
+import { parseBackupName } from "../../lib/backup/names.ts";
 import { safeText } from "../../lib/base/safe_text.ts";
 import { keptReceipts } from "../../lib/drill/receipts.ts";
-import { defineSpl, printList, runAlone } from "../_kit.ts";
+import { defineSpl, printGroups, runAlone } from "../_kit.ts";
 
 /** How many drills of one instance the trend is of. */
 const TREND = 10;
@@ -17,15 +19,15 @@ const command = defineSpl({
       path,
       ...receipt,
     }));
-    await printList(
+    await printGroups(
       ctx,
       rows,
+      ({ did }) => did ?? "damaged",
       [
-        { title: "AT", value: ({ at }) => at ?? "damaged" },
+        { title: "AT", value: ({ at }) => at?.slice(0, 19) ?? "?" },
         { title: "RECORDS", value: ({ records }) => records ?? "", align: "right" },
         { title: "BACK IN", value: ({ recovered_ms }) => seconds(recovered_ms), align: "right" },
-        { title: "INSTANCE", value: ({ did, path }) => did ?? path, shrink: true },
-        { title: "SOURCE", value: ({ source }) => source ?? "", shrink: true },
+        { title: "SOURCE", value: ({ source, path }) => (source === undefined ? path : shortSource(source)) },
       ],
       "no drills yet",
     );
@@ -39,6 +41,12 @@ const command = defineSpl({
     await ctx.out.write(`\nback in, the last ${times.length} of ${safeText(whose)}: ${trend}\n`);
   },
 });
+
+/** A backup's name says which it is; where it lies, spl backup list tells. */
+function shortSource(source: string): string {
+  const name = basename(source);
+  return parseBackupName(name) === null ? source : name;
+}
 
 function seconds(ms: number | undefined): string {
   return ms === undefined ? "" : `${(ms / 1000).toFixed(2)} s`;

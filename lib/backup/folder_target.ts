@@ -2,7 +2,8 @@ import { closeSync, openSync, readdirSync, readSync, realpathSync, rmSync, statS
 import { join } from "node:path";
 import { AtomicFile, clearTemporaries, syncDirectory } from "../base/atomic_file.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
-import { compareAscii } from "../base/text.ts";
+import { exists } from "../base/exists.ts";
+import { compareAscii, shellWord } from "../base/text.ts";
 import type { BackupTarget, StoredFile } from "./types.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -18,10 +19,7 @@ export class FolderTarget implements BackupTarget {
       if (!statSync(this.url).isDirectory()) throw fileError({ code: "ENOTDIR" }, "use", path);
     } catch (error) {
       if (systemCode(error) !== "ENOENT") throw fileError(error, "use", path);
-      throw new SplError("not_found", `there is no folder ${path}`, {
-        hint: "mount its disk, or make it: mkdir -p",
-        cause: error,
-      });
+      throw noFolder(path, error);
     }
   }
 
@@ -35,7 +33,7 @@ export class FolderTarget implements BackupTarget {
   }
 
   async write(name: string, chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
-    const file = new AtomicFile(join(this.url, name));
+    const file = this.#doing("write", name, () => new AtomicFile(join(this.url, name)));
     try {
       for await (const chunk of chunks) {
         signal.throwIfAborted();
@@ -79,6 +77,8 @@ export class FolderTarget implements BackupTarget {
     try {
       return work();
     } catch (error) {
+      // Its disk was unmounted, or somebody removed it, since it was opened.
+      if (!exists(this.url)) throw noFolder(this.url, error);
       const path = join(this.url, name);
       if (systemCode(error) === "ENOENT") {
         throw new SplError("not_found", `cannot ${operation} ${path}: it is not there`, { cause: error });
@@ -86,4 +86,11 @@ export class FolderTarget implements BackupTarget {
       throw fileError(error, operation, path);
     }
   }
+}
+
+function noFolder(path: string, cause: unknown): SplError {
+  return new SplError("not_found", `there is no folder ${path}`, {
+    hint: `mount its disk, or make it: mkdir -p ${shellWord(path)}`,
+    cause,
+  });
 }

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { utf8 } from "../base/bytes.ts";
@@ -19,6 +19,8 @@ export interface LastVerified {
   verified: Verified;
   verified_at: string;
   records: number;
+  /** It proved damaged since, and nothing else is known to be sound. */
+  damaged?: true;
 }
 
 const FILE = "last_verified.json";
@@ -31,7 +33,7 @@ const UPKEEP: Upkeep = {
 /** Notes a backup that proved sound, unless a newer one did; what a wrong clock dated ahead is none. */
 export function noteVerified(env: Env, did: string, backup: LastVerified): void {
   const folder = makePrivate(instanceFolder(env, did));
-  const before = readLast(folder);
+  const before = readSound(folder);
   if (
     before !== null &&
     before.taken_at > backup.taken_at &&
@@ -41,24 +43,27 @@ export function noteVerified(env: Env, did: string, backup: LastVerified): void 
   writeFileAtomic(join(folder, FILE), utf8(`${JSON.stringify(backup)}\n`));
 }
 
-/** Forgets a backup that proved damaged, whose it is: that the ledger would say, which may be lost as well. */
+/** Counts a backup that proved damaged no more, whose it is: that the ledger would say, which may be lost as well. */
 export function noteDamaged(env: Env, { name, target }: { name: string; target: string }): void {
   for (const folder of knownFolders(env)) {
     const last = readLast(folder);
-    if (last?.name === name && last.target === target) rmSync(join(folder, FILE), { force: true });
+    if (last?.name !== name || last.target !== target) continue;
+    writeFileAtomic(join(folder, FILE), utf8(`${JSON.stringify({ ...last, damaged: true })}\n`));
   }
 }
 
 /** The row of `spl doctor`. */
 export function backupHealth(env: Env, did: string | null, since: number | null, now: number): Result {
   const folders = did === null ? knownFolders(env) : [instanceFolder(env, did)];
-  const [last = null] = folders
+  const known = folders
     .map(readLast)
     .filter((each) => each !== null)
     .sort((a, b) => (a.taken_at < b.taken_at ? 1 : -1));
+  const last = known.find(({ damaged }) => !damaged) ?? known[0] ?? null;
   const where = last && `${last.target}/${last.name}`;
-  if (last && isGone(last)) {
-    return warn(`the last verified backup is gone: ${where}`, did === null ? null : UPKEEP.command);
+  if (last && (last.damaged || isGone(last))) {
+    const lost = last.damaged ? "damaged" : "gone";
+    return warn(`the last verified backup is ${lost}: ${where}`, did === null ? null : UPKEEP.command);
   }
   return upkeepRow(
     UPKEEP,
@@ -70,12 +75,17 @@ export function backupHealth(env: Env, did: string | null, since: number | null,
 
 /** The newest backup of an instance that proved sound, wherever it lies; null where none is known here. */
 export function lastVerified(env: Env, did: string): LastVerified | null {
-  return readLast(instanceFolder(env, did));
+  return readSound(instanceFolder(env, did));
 }
 
 /** Whether it lies no more where it was put. Nothing is asked over the network. */
 export function isGone({ target, name }: LastVerified): boolean {
   return isAbsolute(target) && !exists(join(target, name));
+}
+
+function readSound(folder: string): LastVerified | null {
+  const last = readLast(folder);
+  return last?.damaged ? null : last;
 }
 
 function readLast(folder: string): LastVerified | null {

@@ -1,5 +1,6 @@
 import { fromUtf8, utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
+import { shellWord } from "../base/text.ts";
 import { type Env, lockTarget } from "./places.ts";
 import type { BackupTarget, LedgerEntry } from "./types.ts";
 
@@ -35,7 +36,7 @@ export async function readLedger(target: BackupTarget, instance: string): Promis
   const ledger = parse(text);
   if (ledger) return ledger;
   throw new SplError("verification_failed", `${target.url}/${name} is no ledger of backups`, {
-    hint: "remove it; spl backup verify writes a new one",
+    hint: `remove it, then spl backup verify --to ${shellWord(target.url)} writes a new one`,
   });
 }
 

@@ -8,17 +8,26 @@ export interface NewestBackup extends BackupName {
   bytes: number;
 }
 
+/** Whose backup is meant, and what to type where that is not known or there is none. */
+export interface Choice {
+  /** Null takes the only instance that has backups there. */
+  did: string | null;
+  /** Where several have. */
+  several: string;
+  /** Where there is no backup. */
+  none: string;
+}
+
 /**
  * The newest backup of one instance, by its name; what a wrong clock dated ahead comes behind all others.
  * @param where what the targets are together, to tell people
- * @param did whose; null takes the only instance that has backups there
  * @param now Unix milliseconds
  * @throws SplError not_found; conflict where it takes a DID to choose; what the targets throw
  */
 export async function newestBackup(
   targets: readonly BackupTarget[],
   where: string,
-  did: string | null,
+  { did, several, none }: Choice,
   now: number,
 ): Promise<NewestBackup> {
   const found: NewestBackup[] = [];
@@ -29,21 +38,14 @@ export async function newestBackup(
       found.push({ ...parsed, target, bytes });
     }
   }
-  const hint = "name a bundle with --from";
   const ahead = ({ time }: BackupName) => Number(isAhead(time, now));
   const [newest] = found.sort((a, b) => ahead(a) - ahead(b) || b.time - a.time);
   if (newest === undefined) {
     const whose = did === null ? "" : ` of ${did}`;
-    throw new SplError("not_found", `there is no backup${whose} in ${where}`, { hint });
+    throw new SplError("not_found", `there is no backup${whose} in ${where}`, { hint: none });
   }
   if (found.some(({ instance }) => instance !== newest.instance)) {
-    throw new SplError(
-      "conflict",
-      `there are backups of several instances in ${where}, and none is running that tells which is meant`,
-      {
-        hint: "start it, or name a bundle with --from",
-      },
-    );
+    throw new SplError("conflict", `there are backups of several instances in ${where}`, { hint: several });
   }
   return newest;
 }

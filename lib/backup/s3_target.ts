@@ -17,7 +17,6 @@ const DENIED = new Set([
   "ExpiredToken",
   "ERR_S3_MISSING_CREDENTIALS",
 ]);
-const ABSENT = new Set(["NoSuchKey", "NoSuchBucket"]);
 
 /** A bucket of S3 or of a server that speaks as it does. Keys are the prefix, a slash, and the name. */
 export class S3Target implements BackupTarget {
@@ -134,7 +133,13 @@ export class S3Target implements BackupTarget {
         cause: error,
       });
     }
-    if (ABSENT.has(code)) return new SplError("not_found", `${what}: ${code}`, { cause: error });
+    if (code === "NoSuchBucket") {
+      return new SplError("not_found", `${what}: ${code}`, {
+        hint: "make the bucket, or check its name, AWS_REGION and AWS_ENDPOINT_URL_S3",
+        cause: error,
+      });
+    }
+    if (code === "NoSuchKey") return new SplError("not_found", `${what}: ${code}`, { cause: error });
     const reason = error instanceof Error && code === "" ? error.message : code || "it failed";
     return new SplError("unreachable", `${what}: ${reason}`, {
       hint: "check AWS_ENDPOINT_URL_S3 and whether that server runs",

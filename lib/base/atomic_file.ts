@@ -42,7 +42,8 @@ export function holdsFile(path: string): boolean {
     if (!statSync(dirname(path)).isDirectory()) throw fileError({ code: "ENOTDIR" }, "write", path);
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
     there = statSync(path, { throwIfNoEntry: false });
-    if (there?.isDirectory()) throw fileError({ code: "EISDIR" }, "write", path);
+    if (there?.isDirectory())
+      throw fileError({ code: "EISDIR" }, "write", path).retold({ hint: "name a file" });
   } catch (error) {
     throw fileError(error, "write", path);
   }

@@ -15,5 +15,5 @@ export function isPlainText(text: string, min: number, max: number): boolean {
 
 /** As a shell takes it for one word. */
 export function shellWord(text: string): string {
-  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return /^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -19,6 +19,15 @@ export function isEncrypted(firstBytes: Uint8Array): boolean {
   return Buffer.from(firstBytes.subarray(0, MAGIC.length)).toString("latin1") === MAGIC;
 }
 
+/** What opens an age file. */
+export type LockKind = "passphrase" | "key";
+
+/** By the first bytes of an age file; 64 decide. A passphrase has the whole header to itself (age-encryption.org/v1). */
+export function lockKind(firstBytes: Uint8Array): LockKind {
+  const header = Buffer.from(firstBytes).toString("latin1");
+  return header.startsWith(`${MAGIC}-> scrypt `) ? "passphrase" : "key";
+}
+
 /**
  * The secret keys of a key file as `age-keygen` writes it: one a line, `#` starts a comment.
  * @throws SplError usage when there is none

@@ -210,6 +210,6 @@ async function* none(): AsyncGenerator<never> {}
 
 function damaged(entry: Entry): SplError {
   return new SplError("store_damaged", `record ${entry.id} of ${entry.thread} does not hash to its id`, {
-    hint: "run 'spl doctor', and restore the last good bundle",
+    hint: "run spl doctor --deep, then move the home away and spl restore a bundle",
   });
 }

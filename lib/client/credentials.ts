@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic_file.ts";
 import { utf8 } from "../base/bytes.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
+import { shellWord } from "../base/text.ts";
 import { configDirectory, type Env } from "./config.ts";
 
 /**
@@ -108,7 +109,9 @@ function readCredentials(env: Env): Credentials {
   let text: string;
   try {
     if ((statSync(path).mode & 0o077) !== 0) {
-      throw new SplError("key_permissions", `${path} can be read by others`, { hint: `chmod 600 ${path}` });
+      throw new SplError("key_permissions", `${path} can be read by others`, {
+        hint: `chmod 600 ${shellWord(path)}`,
+      });
     }
     text = readFileSync(path, "utf8");
   } catch (error) {

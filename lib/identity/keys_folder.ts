@@ -16,6 +16,7 @@ import { dirname, join } from "node:path";
 import { syncDirectory, writeFileAtomic } from "../base/atomic_file.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
+import { shellWord } from "../base/text.ts";
 import { type KeyPair, keyFromSeed } from "./key.ts";
 
 /**
@@ -63,7 +64,7 @@ export function loadKey(dir: string, fingerprint: string): KeyPair {
   if (!file) throw new SplError("key_damaged", `the private key ${path} is no regular file`, { hint });
   if (mode & 0o077) {
     throw new SplError("key_permissions", `the private key ${path} is open to other users`, {
-      hint: `chmod 600 ${path}`,
+      hint: `chmod 600 ${shellWord(path)}`,
     });
   }
   if (size !== 32) {

@@ -32,11 +32,11 @@ export async function importChecked(
     await rollBack(home, { ...options, batch, sparing: true, by: "import" }, ports);
   } catch (error) {
     throw new SplError("unhealthy", `${what}; taking it back failed: ${String((error as Error).message)}`, {
-      hint: "spl doctor says more, spl restore makes a home from a backup",
+      hint: "spl doctor --deep says more, spl restore makes a home from a backup",
       cause: error,
     });
   }
   throw new SplError("import_undone", `${what}; it was taken back, nothing has changed`, {
-    hint: "spl doctor looks for the cause; --no-auto-rollback keeps an import as it is",
+    hint: "spl doctor --deep looks for the cause; --no-auto-rollback keeps an import as it is",
   });
 }

@@ -1,9 +1,10 @@
 import { homePaths } from "../base/home.ts";
+import { SCHEMA_VERSION } from "../store/schema.ts";
 import { clock } from "./checks/clock.ts";
 import { disk, permissions } from "./checks/home.ts";
 import { identity, steward } from "./checks/identity.ts";
 import { peers } from "./checks/peers.ts";
-import { forks, integrity, rebuild, records } from "./checks/records.ts";
+import { forks, integrity, rebuild, records, schema } from "./checks/records.ts";
 import { failure, type HomeCheck, type InstanceCheck, type Result } from "./checks/result.ts";
 import { tokens } from "./checks/tokens.ts";
 import { Instance, type Ports } from "./instance.ts";
@@ -31,7 +32,8 @@ export interface DoctorOptions {
 const HOME_CHECKS: readonly HomeCheck[] = [permissions, disk];
 
 /** In the order of their rows. To add a check, write its file and name it here. */
-function instanceChecks(options: DoctorOptions): InstanceCheck[] {
+function instanceChecks({ store }: Instance, options: DoctorOptions): InstanceCheck[] {
+  if (store.schema < SCHEMA_VERSION) return [integrity, schema, identity];
   return [
     integrity,
     ...(options.rebuild ? [rebuild] : []),
@@ -47,7 +49,7 @@ function instanceChecks(options: DoctorOptions): InstanceCheck[] {
 
 /**
  * Examines a home on its own, with or without its daemon. A check that cannot run is a failed row, so the
- * report is always whole.
+ * report is always whole. Nothing is changed unless it is to be rebuilt.
  */
 export async function* examine(home: string, options: DoctorOptions): AsyncGenerator<DoctorRow> {
   const paths = homePaths(home);
@@ -55,14 +57,14 @@ export async function* examine(home: string, options: DoctorOptions): AsyncGener
   for (const { name, run } of HOME_CHECKS) yield await row(name, () => run(paths));
   let instance: Instance;
   try {
-    instance = await Instance.open(home, options.ports);
+    instance = await Instance.open(home, options.ports, { keepsSchema: true });
   } catch (error) {
     yield { check: "open", ...failure(error) };
     for (const [name, run] of outside) yield await row(name, () => run(null, null));
     return;
   }
   try {
-    for (const { name, run } of instanceChecks(options)) yield await row(name, () => run(instance));
+    for (const { name, run } of instanceChecks(instance, options)) yield await row(name, () => run(instance));
     for (const [name, run] of outside) {
       yield await row(name, async () => {
         const { did, epoch } = await instance.store.read((reader) => instance.signer(reader));

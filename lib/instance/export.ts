@@ -2,6 +2,7 @@ import { toHex } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
 import type { AccountLine, BundleSource, Manifest, TokenLine, WrittenBundle } from "../bundle/types.ts";
 import { writeBundle } from "../bundle/write.ts";
+import type { ConnectionOptions } from "../store/connection.ts";
 import type { Reader } from "../store/types.ts";
 import { Instance, type Ports } from "./instance.ts";
 import { foldReserved } from "./reserved.ts";
@@ -21,8 +22,9 @@ export async function exportBundle(
   home: string,
   options: ExportOptions,
   ports: Partial<Ports> = {},
+  opening: Pick<ConnectionOptions, "onMigrated"> = {},
 ): Promise<Export> {
-  const instance = await Instance.open(home, ports);
+  const instance = await Instance.open(home, ports, opening);
   const ended = Promise.withResolvers<void>();
   const started = Promise.withResolvers<WrittenBundle>();
   const reading = instance.store

@@ -81,6 +81,19 @@ export function holdsUnfinished({ run }: Pick<HomePaths, "run">): boolean {
   return readdirSync(run).some((name) => name.startsWith(INIT_PREFIX));
 }
 
+/**
+ * What is wrong with a home whose store is gone while its key is there; null for any other home. Nothing new is made over
+ * that key, which may be its last copy.
+ */
+export function lostStore({ db, keys, run }: HomePaths): SplError | null {
+  // The key of a store that never got its name has signed nothing.
+  if (exists(db) || (exists(run) && holdsUnfinished({ run }))) return null;
+  if (!exists(keys) || !readdirSync(keys).some((file) => file.endsWith(".key"))) return null;
+  return new SplError("not_initialized", `${keys} holds a key, but the store ${db} is missing`, {
+    hint: "restore hub.db from a copy, or move the home away, then spl restore FILE",
+  });
+}
+
 /** Removes what a killed process left half done. Only for the holder of the home's lock. */
 export function clearLeftovers({ home, run, keys }: HomePaths): void {
   for (const folder of [home, run, keys]) clearTemporaries(folder);

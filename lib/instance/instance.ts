@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../base/bytes.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -12,7 +12,7 @@ import { loadKey, repairPointer, retireStrays, saveKey } from "../identity/keys_
 import type { ConnectionOptions } from "../store/connection.ts";
 import { SqliteStore } from "../store/sqlite.ts";
 import type { IdentityRow, Reader, Writer } from "../store/types.ts";
-import { clearLeftovers, holdsUnfinished, INIT_PREFIX, makeHome, requireLog } from "./home.ts";
+import { clearLeftovers, holdsUnfinished, INIT_PREFIX, lostStore, makeHome, requireLog } from "./home.ts";
 
 export interface Ports {
   clock: Clock;
@@ -54,6 +54,8 @@ export class Instance {
     options: InstanceOptions = {},
   ): Promise<Instance> {
     const paths = homePaths(home);
+    const lost = lostStore(paths);
+    if (lost) throw lost;
     requireLog(paths);
     const store = SqliteStore.open(paths.db, options);
     try {
@@ -140,7 +142,7 @@ export async function makeStore(
 /**
  * Makes a new instance: folders, key, store. Nothing that exists is ever replaced. Only for the holder of the home's lock.
  * @param name the DID's name part, fixed from now on
- * @throws SplError usage for a bad name; conflict when an instance, or a key without its store, is there already
+ * @throws SplError usage for a bad name; conflict when an instance is there already; not_initialized when a key without its store is
  */
 export async function initInstance(
   home: string,
@@ -161,11 +163,8 @@ export async function initInstance(
     retireStrays(paths.keys, null);
     clearLeftovers(paths);
   }
-  if (readdirSync(paths.keys).some((file) => file.endsWith(".key"))) {
-    throw new SplError("conflict", `${paths.keys} holds a key, but the store ${paths.db} is missing`, {
-      hint: "restore hub.db from a copy, or move the home away, then spl restore FILE",
-    });
-  }
+  const lost = lostStore(paths);
+  if (lost) throw lost;
   const key = generateKey(random);
   const identity = newIdentity(instanceDid(name, key.publicKey), name, key, { clock, random });
   await makeStore(paths, key, random, (writer) => writer.setIdentity(identity));

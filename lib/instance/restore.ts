@@ -4,13 +4,14 @@ import { SplError } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
 import { type HomePaths, homePaths } from "../base/home.ts";
 import { namesIn } from "../base/names_in.ts";
+import { peek } from "../bundle/pipeline.ts";
 import type { Manifest } from "../bundle/types.ts";
 import { instanceDid, parseInstanceDid } from "../identity/did.ts";
 import { generateKey, keyFromSeed } from "../identity/key.ts";
 import { retireStrays } from "../identity/keys_folder.ts";
 import type { InsertResult, Totals, Writer } from "../store/types.ts";
 import { problemOf } from "./health.ts";
-import { clearLeftovers, holdsUnfinished, makeHome } from "./home.ts";
+import { clearLeftovers, holdsUnfinished, lostStore, makeHome } from "./home.ts";
 import { makeStore, newIdentity, type Ports, type Signer, systemPorts } from "./instance.ts";
 import {
   addAccess,
@@ -29,7 +30,7 @@ export interface RestoreOptions {
   expectDid: string | null;
   /** Check each of the identity's own signatures as well. */
   deep: boolean;
-  /** Make an identity where the bundle has no private key; its records come along, its accounts do not. */
+  /** Make a new identity, also where the bundle has a private key; its records come along, its accounts do not. */
   newIdentity: boolean;
 }
 
@@ -55,6 +56,8 @@ export async function restoreBundle(
   const paths = homePaths(home);
   refuseInstance(paths);
   refuseStrange(paths);
+  // A passphrase may be asked for here, and nothing is made before it is known.
+  const { all } = await peek(input, 1);
   const isNew = !exists(home);
   makeHome(paths);
   let lock: HomeLock | null = null;
@@ -66,7 +69,7 @@ export async function restoreBundle(
       });
     }
     clear(paths);
-    const summary = await new Restore(paths, ports, options, onVerified).run(input);
+    const summary = await new Restore(paths, ports, options, onVerified).run(all);
     const problem = await problemOf(home, summary.receipt!, ports);
     if (problem === null) return summary;
     for (const file of [paths.db, `${paths.db}-wal`, `${paths.db}-shm`]) rmSync(file, { force: true });
@@ -99,7 +102,7 @@ class Restore {
         onManifest: (manifest) => {
           checkExpected(manifest, options.expectDid, "restore");
           if (manifest.identity === "none") refuseKeyless(manifest, options);
-          return { foreign: manifest.identity === "none" };
+          return { foreign: manifest.identity === "none" || options.newIdentity };
         },
       });
       const { manifest } = received.inspection;
@@ -120,9 +123,10 @@ class Restore {
   }
 
   #signer({ inspection: { manifest }, contents: { seed } }: Received): Signer {
-    const key = seed === null ? generateKey(this.ports.random) : keyFromSeed(seed);
     const { name } = parseInstanceDid(manifest.source_did)!;
-    const did = seed === null ? instanceDid(name, key.publicKey) : manifest.source_did;
+    const isNew = seed === null || this.options.newIdentity;
+    const key = isNew ? generateKey(this.ports.random) : keyFromSeed(seed);
+    const did = isNew ? instanceDid(name, key.publicKey) : manifest.source_did;
     return { ...newIdentity(did, name, key, this.ports), key };
   }
 
@@ -194,16 +198,14 @@ function refuseKeyless({ source_did }: Manifest, { newIdentity }: RestoreOptions
   );
 }
 
-function refuseInstance({ home, db, keys, run }: HomePaths): void {
-  const held = exists(db)
-    ? `there is an instance at ${home}`
-    : hasKey(keys) && !(exists(run) && holdsUnfinished({ run }))
-      ? `${keys} holds a key`
-      : null;
-  if (held === null) return;
-  throw new SplError("store_not_empty", `restore refused: ${held} already`, {
-    hint: "name another folder with --home, or move that one away; spl import brings a bundle into an instance that is there",
-  });
+function refuseInstance(paths: HomePaths): void {
+  if (exists(paths.db)) {
+    throw new SplError("store_not_empty", `restore refused: there is an instance at ${paths.home} already`, {
+      hint: "name another folder with --home, or move that one away; spl import brings a bundle into an instance that is there",
+    });
+  }
+  const lost = lostStore(paths);
+  if (lost) throw new SplError("store_not_empty", `restore refused: ${lost.message}`, { hint: lost.hint! });
 }
 
 /** A mistyped folder must not become a home, which is closed to everyone else. What any new volume holds is no matter. */
@@ -218,10 +220,6 @@ function refuseStrange({ home, keys, run, logs, config }: HomePaths): void {
 
 function entriesOf(folder: string): string[] {
   return exists(folder) ? namesIn(folder) : [];
-}
-
-function hasKey(keys: string): boolean {
-  return entriesOf(keys).some((file) => file.endsWith(".key"));
 }
 
 /** Removes what a restore left that was killed: its store never got its name, so the key has signed nothing here. */

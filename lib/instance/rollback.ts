@@ -40,7 +40,7 @@ export function listImports(instance: Instance): Promise<ImportView[]> {
 
 /**
  * Takes the instance in `home` back to before an import (spec, section 5). In one transaction everything is saved to a
- * bundle, which is read back; what came later is removed; the identity of before has its key again; and the digest is
+ * bundle, which is read back (of a damaged store, its file is copied); what came later is removed; the identity of before has its key again; and the digest is
  * proven to be the one that was recorded before the import. Whatever fails before leaves everything as it is.
  * @throws SplError not_found, rollback_refused, superseded, verification_failed, key_missing, disk_full
  */
@@ -140,30 +140,24 @@ class Rollback {
     return { from: identity, to: before, summary };
   }
 
-  /** Writes everything as it is to a bundle in the folder of copies, and reads it back. */
+  /**
+   * Keeps everything as it is in the folder of copies: as a bundle, or as the store itself where a damaged record keeps a
+   * bundle from being made of it.
+   */
   async #save(writer: Writer, { n }: ImportBatch, { did }: IdentityRow): Promise<void> {
     const { instance, options } = this;
     const folder = join(options.copies, didTail(did));
     const stamp = isoTime(instance.ports.clock()).replace(/[-:]|\.\d+/g, "");
-    const path = join(folder, `before-rollback-${n}-${stamp}.tar.zst`);
+    const path = join(folder, `before-rollback-${n}-${stamp}`);
     try {
       makeFolder(folder);
-      const source = await bundleSource(instance, writer, { identity: "included", carryTokens: false });
-      const { manifest, chunks } = await writeBundle(source, "zst");
-      const file = new AtomicFile(path);
       try {
-        for await (const chunk of chunks) {
-          file.write(chunk);
-          await nextTurn();
-        }
+        await this.#saveBundle(writer, `${path}.tar.zst`);
       } catch (error) {
-        file.abort();
-        throw error;
+        if (!(error instanceof SplError) || error.code !== "store_damaged") throw error;
+        instance.store.copyTo(`${path}.db`);
+        this.#copy = `${path}.db`;
       }
-      file.commit();
-      this.#copy = path;
-      const read = await inspectBundle(Bun.file(path).stream());
-      if (read.manifest.bundle_sha256 === manifest.bundle_sha256) return;
     } catch (error) {
       const told = error instanceof SplError ? error : null;
       if (told?.code !== "file_unreadable") throw error;
@@ -171,6 +165,26 @@ class Rollback {
         hint: "nothing was changed; the copy of what a rollback removes goes there: set XDG_DATA_HOME to another folder",
       });
     }
+  }
+
+  /** Writes a bundle, and reads it back. */
+  async #saveBundle(writer: Writer, path: string): Promise<void> {
+    const source = await bundleSource(this.instance, writer, { identity: "included", carryTokens: false });
+    const { manifest, chunks } = await writeBundle(source, "zst");
+    const file = new AtomicFile(path);
+    try {
+      for await (const chunk of chunks) {
+        file.write(chunk);
+        await nextTurn();
+      }
+    } catch (error) {
+      file.abort();
+      throw error;
+    }
+    file.commit();
+    this.#copy = path;
+    const read = await inspectBundle(Bun.file(path).stream());
+    if (read.manifest.bundle_sha256 === manifest.bundle_sha256) return;
     throw new SplError("verification_failed", `rollback refused: the copy ${path} does not read back`, {
       hint: "nothing was changed; check the disk",
     });

@@ -53,7 +53,7 @@ export class DigestSum {
   static fromBytes(bytes: Uint8Array): DigestSum {
     if (bytes.length !== 4 * LIMBS) {
       throw new SplError("store_damaged", `a digest has 32 bytes, not ${bytes.length}`, {
-        hint: "spl doctor",
+        hint: "spl doctor --rebuild",
       });
     }
     const sum = new DigestSum();

@@ -1,9 +1,11 @@
 import { constants, Database } from "bun:sqlite";
 import { closeSync, openSync, statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { fileError, SplError, systemCode } from "../base/errors.ts";
 import { exists } from "../base/exists.ts";
+import { homePaths } from "../base/home.ts";
+import { shellWord } from "../base/text.ts";
 import { migrate, requireStore, SCHEMA_VERSION } from "./schema.ts";
 import { newestSnapshot, takeSnapshot } from "./snapshot.ts";
 
@@ -14,6 +16,8 @@ export interface ConnectionOptions {
   bulk?: boolean;
   /** Remove the write-ahead log when the last connection closes. Without it, one that was there stays, emptied. */
   ownsLog?: boolean;
+  /** Leave a store of an earlier release at its schema: only what every schema has can be read then. */
+  keepsSchema?: boolean;
   /** Told when the store was brought to this release's schema, with the copy that was taken before. */
   onMigrated?: (migration: Migration) => void;
 }
@@ -37,7 +41,7 @@ const OPEN_MS = 5000;
 /**
  * Opens an existing store. `synchronous = FULL` in WAL mode syncs the log at every commit: what was
  * acknowledged survives a power cut (sqlite.org/wal.html, section 2.3). One of an earlier release is copied, then
- * brought to this release's schema.
+ * brought to this release's schema, unless it is to be kept.
  * @throws SplError not_initialized, store_damaged, store_newer, file_unreadable
  */
 export function openConnection(path: string, options: ConnectionOptions = {}): Database {
@@ -52,12 +56,13 @@ export function openConnection(path: string, options: ConnectionOptions = {}): D
     const db = new Database(path, { readwrite: true, create: false, safeIntegers: false, strict: true });
     try {
       harden(db);
-      // Before the first write: a file that is not ours stays as it is.
-      const version = requireStore(db, path);
+      // Also for a store that is refused: a start of the release that it is of looks for the log of a killed daemon.
       const keepsLog = !options.ownsLog && exists(`${path}-wal`);
       db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, keepsLog ? 1 : 0);
+      // Before the first write: a file that is not ours stays as it is.
+      const version = requireStore(db, path);
       configure(db, options);
-      if (version < SCHEMA_VERSION) upgrade(db, path, version, options);
+      if (version < SCHEMA_VERSION && !options.keepsSchema) upgrade(db, path, version, options);
       return db;
     } catch (error) {
       db.close();
@@ -100,10 +105,12 @@ function withWayBack(error: unknown, path: string): unknown {
   if (!(error instanceof SplError) || error.code !== "store_newer") return error;
   const snapshot = newestSnapshot(path, SCHEMA_VERSION);
   if (snapshot === null) return error;
-  const store = basename(path);
-  const newer = [store, `${store}-wal`, `${store}-shm`].filter((name) => exists(`${dirname(path)}/${name}`));
+  const [home, store] = [dirname(path), basename(path)];
+  // What a killed daemon says of itself asks for its log; the newer release will ask for both.
+  const daemon = relative(home, homePaths(home).daemon);
+  const newer = [store, `${store}-wal`, `${store}-shm`, daemon].filter((name) => exists(join(home, name)));
   return error.retold({
-    hint: `upgrade spl; or go back to before the upgrade, without what came later: cd ${dirname(path)} && mkdir newer && mv ${newer.join(" ")} newer && cp ${basename(snapshot)} ${store}`,
+    hint: `upgrade spl; or go back to before the upgrade, without what came later: cd ${shellWord(home)} && mkdir newer && mv ${newer.join(" ")} newer && cp ${basename(snapshot)} ${store}`,
     detail: { snapshot },
   });
 }
@@ -127,7 +134,7 @@ function configure(db: Database, { cacheKib = DEFAULT_CACHE_KIB, bulk = false }:
 /** What is in the store contradicts itself, or is not what was written. */
 export function damaged(path: string, reason: string, cause?: unknown): SplError {
   return new SplError("store_damaged", `the store ${path} is damaged: ${reason}`, {
-    hint: "run spl doctor, then move the home away and spl restore a bundle",
+    hint: "move the home away, then spl restore a bundle",
     cause,
   });
 }
@@ -160,7 +167,7 @@ export function storeError(path: string, error: unknown): unknown {
   if (code?.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB") return damaged(path, reason, error);
   if (code?.startsWith("SQLITE_IOERR")) {
     return new SplError("store_damaged", `the store ${path} cannot be read or written: ${reason}`, {
-      hint: "check the disk (dmesg, smartctl), then run spl doctor",
+      hint: "check the disk (dmesg, smartctl) before anything else",
       cause: error,
     });
   }

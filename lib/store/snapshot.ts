@@ -16,30 +16,35 @@ function unfinished(path: string): string {
   return join(dirname(path), `.${basename(path)}.${toHex(systemRandom(6))}.tmp`);
 }
 
-/**
- * Writes a copy of the store as it is, which appears whole or not at all.
- * @param schema of the store now
- * @returns its path
- */
-export function takeSnapshot(db: Database, path: string, schema: number): string {
-  const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
-  const temporary = unfinished(path);
+/** Writes a copy of the store as it is to `target`, where it appears whole or not at all. */
+export function copyStore(db: Database, target: string): void {
+  const temporary = unfinished(target);
   // SQLite would make it readable to all; it fills a file that is empty.
   const fd = openSync(temporary, "wx", 0o600);
   try {
     db.query("VACUUM INTO ?").run(temporary);
     fsyncSync(fd);
-    let target = `${path}.v${schema}-${stamp}.bak`;
-    for (let n = 2; exists(target); n++) target = `${path}.v${schema}-${stamp}-${n}.bak`;
     renameSync(temporary, target);
-    syncDirectory(dirname(path));
-    return target;
+    syncDirectory(dirname(target));
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Copies the store before its schema changes.
+ * @param schema of the store now
+ * @returns the copy's path
+ */
+export function takeSnapshot(db: Database, path: string, schema: number): string {
+  const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+  let target = `${path}.v${schema}-${stamp}.bak`;
+  for (let n = 2; exists(target); n++) target = `${path}.v${schema}-${stamp}-${n}.bak`;
+  copyStore(db, target);
+  return target;
 }
 
 /** The path of the newest copy whose schema is at most `schema`; null where there is none. */

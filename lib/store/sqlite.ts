@@ -13,6 +13,8 @@ import {
   storeError,
 } from "./connection.ts";
 import { SqliteReader } from "./reader.ts";
+import { requireStore } from "./schema.ts";
+import { copyStore } from "./snapshot.ts";
 import type { Reader, Store, Writer } from "./types.ts";
 import { SqliteWriter } from "./writer.ts";
 
@@ -157,6 +159,21 @@ export class SqliteStore implements Store {
    */
   async checkpoint(): Promise<void> {
     storeCall(this.#path, () => this.#writer.run("PRAGMA wal_checkpoint(PASSIVE)"));
+  }
+
+  /** Writes a copy of the store's file as it was committed last, damaged records included, to `path`. */
+  copyTo(path: string): void {
+    const db = openConnection(this.#path, this.#options);
+    try {
+      storeCall(this.#path, () => copyStore(db, path));
+    } finally {
+      db.close();
+    }
+  }
+
+  /** The schema of the file, which is an earlier one only where it was to be kept. */
+  get schema(): number {
+    return storeCall(this.#path, () => requireStore(this.#writer, this.#path));
   }
 
   /** SQLite's own check of the file's structure and of every index. Empty when all is well. */

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -74,6 +73,11 @@ describe("to a folder", () => {
     expect(await other.json<Row[]>("backup", "list")).toMatchObject([
       { name, verified: "content", damage: null },
     ]);
+    // Below its place, no row is wider than a terminal, and each name can be typed as it stands there.
+    const listed = (await other.ok("backup", "list")).split("\n");
+    expect(listed[0]).toBe(folder);
+    expect(listed[2]).toMatch(new RegExp(`^${name} +[0-9.]+k +0  content +\\d{4}-\\d\\d-\\d\\d$`));
+    expect(listed.slice(1).every((row) => row.length <= 80)).toBe(true);
     expect(await other.spl(["backup", "verify"])).toEqual(SILENT);
     expect(await other.ok("doctor")).toMatch(/^PASS {2}backup .*less than a day old, verified: content$/m);
     rmSync(join(folder, name!));
@@ -124,6 +128,9 @@ describe("to a folder", () => {
     const told = await box.spl(["backup", "verify", "--to", folder]);
     expect({ ...told, stderr: "" }).toEqual({ stdout: "", stderr: "", status: 6 });
     expect(told.stderr).toStartWith(`1 of 3 backups damaged: ${second} (`);
+    expect(told.stderr).toEndWith(
+      `; take a new one: spl backup --to ${folder}; then remove what is damaged\n`,
+    );
     expect(told.stderr.trimEnd()).not.toContain("\n");
     expect(await box.json<Row[]>("backup", "list", "--to", folder)).toMatchObject([
       { name: first, verified: "content" },
@@ -148,7 +155,7 @@ describe("what doctor takes for the last verified one", () => {
   };
   const row = async (own: Box) => /^.* backup .*$/m.exec((await own.spl(["doctor"])).stdout)![0];
 
-  test("is forgotten when it proves damaged, also where the ledger is lost", async () => {
+  test("counts no more when it proves damaged, also where the ledger is lost", async () => {
     await using own = await Box.serving();
     const folder = own.file("target");
     mkdirSync(folder);
@@ -160,7 +167,11 @@ describe("what doctor takes for the last verified one", () => {
     writeFileSync(join(folder, name!), bytes);
     rmSync(join(folder, readdirSync(folder).find((each) => each.endsWith("-ledger.json"))!));
     expect((await own.spl(["backup", "verify", "--to", folder])).status).toBe(6);
-    expect(existsSync(lastOf(own))).toBe(false);
+    expect(await row(own)).toBe(
+      `WARN  backup       the last verified backup is damaged: ${folder}/${name}  → spl backup`,
+    );
+    await own.ok("backup");
+    expect(await row(own)).toMatch(/^PASS {2}backup .* less than a day old/);
   });
 
   test("is not one that a wrong clock dated ahead: that is told, and the next backup takes its place", async () => {
@@ -252,10 +263,31 @@ describe("refusals", () => {
     expect((await box.spl(["backup", "verify", "--subset", "3/2"])).status).toBe(2);
   });
 
+  test("what is to be typed names the place as well", async () => {
+    const folder = freshFolder();
+    expect(await box.spl(["backup", "verify", "--to", folder])).toEqual({
+      stdout: "",
+      stderr: `there is no backup to verify; take one: spl backup --to ${folder}\n`,
+      status: 1,
+    });
+    await backup({}, "--to", folder);
+    const ledger = join(folder, readdirSync(folder).find((name) => name.endsWith("-ledger.json"))!);
+    writeFileSync(ledger, "{");
+    const verify = `spl backup verify --to ${folder}`;
+    expect(await box.spl(["backup", "list", "--to", folder])).toEqual({
+      stdout: "",
+      stderr: `${ledger} is no ledger of backups; remove it, then ${verify} writes a new one\n`,
+      status: 6,
+    });
+    rmSync(ledger);
+    expect(await box.spl(verify.split(" ").slice(1))).toEqual(SILENT);
+    expect(await box.json<Row[]>("backup", "list", "--to", folder)).toMatchObject([{ verified: "content" }]);
+  });
+
   test("a folder that is not there is not made: its disk may not be mounted", async () => {
     expect(await backup({}, "--to", box.file("nowhere"))).toEqual({
       stdout: "",
-      stderr: `there is no folder ${box.file("nowhere")}; mount its disk, or make it: mkdir -p\n`,
+      stderr: `there is no folder ${box.file("nowhere")}; mount its disk, or make it: mkdir -p ${box.file("nowhere")}\n`,
       status: 1,
     });
     expect(await backup({}, "--url", "http://127.0.0.1:1")).toMatchObject({ stdout: "", status: 3 });
@@ -313,7 +345,7 @@ describe("refusals", () => {
       const [name] = backupsIn(path);
       expect({ stdout, stderr, status }).toEqual({
         stdout: "",
-        stderr: `${name} is there and was read back, but not noted: cannot write ${path}/${tail}-ledger.json: no space left on the device; free some space, then: spl backup verify --to '${path}'\n`,
+        stderr: `${name} is there and was read back, but not noted: cannot write ${path}/${tail}-ledger.json: no space left on the device; free some space, then: spl backup verify --to ${path}\n`,
         status: 1,
       });
       disk.relieve();

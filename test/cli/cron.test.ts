@@ -29,7 +29,7 @@ test.skipIf(!canMount)(
     mkdirSync(join(place, "cron.d"), { recursive: true });
     writeFileSync(join(place, "crontab"), "");
     // In files of the system a user's name stands behind the time. Every minute, and what would be mailed goes to a file.
-    const failing = lines[1]!.replace(`'${folder}'`, `'${box.file("nowhere")}'`);
+    const failing = lines[1]!.replace(folder, box.file("nowhere"));
     const jobs = { backup: lines[0]!, drill: lines[1]!, failing };
     const said = (job: string) => join(place, `${job}.txt`);
     const table = Object.entries(jobs).map(

@@ -84,7 +84,7 @@ test("in a folder of several instances it is that of the one at hand; without an
   await other.stop();
   expect(await run(["drill", "--from", folder], {}, other)).toEqual({
     stdout: "",
-    stderr: `there are backups of several instances in ${folder}, and none is running that tells which is meant; start it, or name a bundle with --from\n`,
+    stderr: `there are backups of several instances in ${folder}; none is running that tells which is meant: start it, or name a bundle with --from\n`,
     status: 1,
   });
   // Another's backup proves nothing of an instance that has none.

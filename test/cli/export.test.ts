@@ -248,8 +248,7 @@ describe("encrypted", () => {
     expect((await run(["bundle", "show", path], "correct horse")).stdout).toStartWith(path);
     expect(await box.spl(["verify", path])).toEqual({
       stdout: "",
-      stderr:
-        "The bundle's passphrase is needed, and there is no terminal; pass --decrypt-key FILE, or the passphrase in SPL_PASSPHRASE\n",
+      stderr: "The bundle's passphrase is needed, and there is no terminal; put it in SPL_PASSPHRASE\n",
       status: 2,
     });
   });
@@ -309,7 +308,9 @@ describe("where it cannot or should not be written", () => {
       expect(await refusal(box.file("none/x.tar"), ...flags)).toBe(
         `1: cannot write ${box.file("none/x.tar")}: no such file or directory\n`,
       );
-      expect(await refusal(folder, ...flags)).toBe(`1: cannot write ${folder}: it is a directory\n`);
+      expect(await refusal(folder, ...flags)).toBe(
+        `1: cannot write ${folder}: it is a directory; name a file\n`,
+      );
     }
     const file = fresh(".txt");
     writeFileSync(file, "");

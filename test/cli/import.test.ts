@@ -302,7 +302,7 @@ test("wrong usage", async () => {
   expect(await box.spl(["import", "none.tar"])).toEqual(
     cannot(box.file("none.tar"), "no such file or directory"),
   );
-  expect(await box.spl(["import", "/"])).toEqual(cannot("/", "it is a directory"));
+  expect(await box.spl(["import", "/"])).toEqual(cannot("/", "it is a directory; name a file"));
   expect(await box.spl(["import", `${bundle}/x`])).toEqual(
     cannot(`${bundle}/x`, "a part of the path is not a directory"),
   );

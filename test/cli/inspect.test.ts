@@ -207,7 +207,7 @@ describe("doctor", () => {
     expect(failed.stderr).toBe("1 check failed; do what the rows above say\n");
     const none = await runSpl(["doctor"]);
     expect(none.stdout).toMatch(
-      /^FAIL {2}permissions {2}cannot read \S+\/syncro: no such file or directory\nFAIL {2}disk {9}cannot read \S+\/syncro: no such file or directory\nFAIL {2}open {9}there is no store at \S+ {2}→ spl init makes a new instance there, spl restore BUNDLE brings one back\n(?:PASS|WARN) {2}port [^\n]+\nWARN {2}backup {7}no backup [^\n→]+\nWARN {2}drill {8}no drill [^\n→]+\n$/,
+      /^FAIL {2}permissions {2}there is no home at \S+\/syncro {2}→ set SYNCROPEL_HOME to where it is, or do as the row open says\nFAIL {2}disk {9}there is no home at \S+\/syncro {2}→ set SYNCROPEL_HOME to where it is, or do as the row open says\nFAIL {2}open {9}there is no store at \S+ {2}→ spl init makes a new instance there, spl restore BUNDLE brings one back\n(?:PASS|WARN) {2}port [^\n]+\nWARN {2}backup {7}no backup [^\n→]+\nWARN {2}drill {8}no drill [^\n→]+\n$/,
     );
     expect(none.status).toBe(2);
   });
@@ -255,7 +255,7 @@ describe("doctor", () => {
     try {
       const { stdout, status: exit } = await stuck.spl(["doctor"]);
       expect(stdout).toContain(
-        `FAIL  port         the daemon (pid ${pid}) does not answer  → spl serve --stop`,
+        `FAIL  port         the daemon (pid ${pid}) does not answer  → kill -9 ${pid} ends it without losing what it acknowledged; then spl serve --daemon\n`,
       );
       expect(exit).toBe(2);
     } finally {
@@ -336,7 +336,7 @@ describe("a bundle", () => {
         status: 1,
       });
       expect((await box.spl([...command, "."])).stderr).toBe(
-        `cannot read ${box.home.path}: it is a directory\n`,
+        `cannot read ${box.home.path}: it is a directory; name a file\n`,
       );
       expect(await box.spl(command)).toEqual({
         stdout: "",

@@ -7,9 +7,11 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { homePaths } from "../../lib/base/home.ts";
 import { Box } from "../kit/box.ts";
 import { asNobody, canBeNobody, NOBODY } from "../kit/nobody.ts";
 import { outside } from "../kit/outside.ts";
@@ -108,8 +110,16 @@ describe("the private key", () => {
     rmSync(join(homeOf(box), "hub.db"));
     const files = filesOf(join(homeOf(box), "keys"));
     const line = `${homeOf(box)}/keys holds a key, but the store ${homeOf(box)}/hub.db is missing; restore hub.db from a copy, or move the home away, then spl restore FILE`;
-    expect(await box.spl(["init"])).toEqual(refused(line, 1));
-    expect(await box.spl(START)).toEqual(refused(line, 1));
+    for (const args of [["init"], START, ["export", "--offline"]]) {
+      expect(await box.spl(args)).toEqual(refused(line, 1));
+    }
+    writeFileSync(box.file("x.tar"), "");
+    expect(await box.spl(["restore", "x.tar"])).toEqual(
+      refused(`restoring to ${homeOf(box)}\nrestore refused: ${line}`, 5),
+    );
+    expect((await box.spl(["doctor"])).stdout).toContain(
+      `FAIL  open         ${line.replace("; ", "  → ")}\n`,
+    );
     expect(filesOf(join(homeOf(box), "keys"))).toEqual(files);
   });
 });
@@ -139,6 +149,17 @@ describe("the home", () => {
     expect((await box.spl(["import", "mit Leer.tar"])).stdout).toEndWith("✓ Import complete\n");
     expect((await box.spl(["doctor"])).status).toBe(0);
     await box.stop();
+    // What it says to type is typed as it stands there.
+    const { keys } = homePaths(homeOf(box));
+    const key = join(keys, readdirSync(keys).find((name) => /^[0-9a-f]{40}\.key$/.test(name))!);
+    for (const path of [homeOf(box), key]) {
+      chmodSync(path, 0o755);
+      const { stdout } = await box.spl(["doctor"]);
+      const line = / {2}→ (chmod [^\n]+)\n/.exec(stdout)![1]!;
+      outside(["bash", "-c", line]);
+      expect(statSync(path).mode & 0o077).toBe(0);
+    }
+    expect((await box.spl(["doctor"])).status).toBe(0);
   });
 
   test("that is a file", async () => {

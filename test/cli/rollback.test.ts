@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -182,6 +183,8 @@ in the home where that one lived before, spl serve --reclaim takes it back
     const unreached = await box.spl(["rollback", "--yes"]);
     expect(unreached).toMatchObject({ status: 3, stdout: "" });
     expect(unreached.stderr).toContain("spl rollback --offline works without it");
+    // As a copy of a home that holds no more than the store and the keys.
+    rmSync(homePaths(box.home.env.SYNCROPEL_HOME!).run, { recursive: true });
     expect(await box.json("rollback", "list", "--offline")).toMatchObject([{ n: 1, state: "standing" }]);
     expect(await box.json("rollback", "--offline", "--yes")).toMatchObject({ removed: 4, records: 2 });
     await box.serve();
@@ -357,7 +360,7 @@ describe("by itself", () => {
     expect(status).toBe(6);
     expect(stdout).toEndWith("→ Importing...\n");
     expect(stderr).toMatch(
-      /\nthe instance did not come up right after the import: cannot read \S+\.key: [^;]+; it was taken back, nothing has changed; spl doctor looks for the cause; --no-auto-rollback keeps an import as it is\n$/,
+      /\nthe instance did not come up right after the import: cannot read \S+\.key: [^;]+; it was taken back, nothing has changed; spl doctor --deep looks for the cause; --no-auto-rollback keeps an import as it is\n$/,
     );
     expect(await statusOf(box)).toEqual(before);
     expect(await box.json("rollback", "list")).toMatchObject([{ n: 1, state: "undone" }]);
@@ -381,5 +384,53 @@ describe("by itself", () => {
     expect(await statusOf(box)).toMatchObject({ instance_did: sourceDid, records: 6 });
     await box.ok("rollback", "1", "--yes");
     expect(await statusOf(box)).toEqual(before);
+  });
+
+  /** Changes a byte in a stored record, as a disk may. */
+  function damageRecord(box: Box, thread: string): void {
+    using db = new Database(homePaths(box.home.env.SYNCROPEL_HOME!).db);
+    const { id, canonical } = db
+      .query(
+        "SELECT r.id, r.canonical FROM records r JOIN threads t ON t.no = r.thread WHERE t.thread = ? ORDER BY r.seq",
+      )
+      .get(thread) as { id: Uint8Array; canonical: Uint8Array };
+    const bytes = Buffer.from(canonical);
+    bytes[bytes.indexOf('"body":{"') + 9]! ^= 1;
+    expect(db.query("UPDATE records SET canonical = ? WHERE id = ?").run(bytes, id).changes).toBe(1);
+  }
+
+  test("of a store with a damaged record the way back that is told works, and what was is kept as it was", async () => {
+    await using box = await Box.serving();
+    await box.emit([own(1), own(2)]);
+    damageRecord(box, "th_own");
+    const before = await statusOf(box);
+    const args = ["import", "--force-overwrite", "--no-auto-rollback", bundle];
+    const { stderr, status } = await box.spl(args);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /did not come up right: record [0-9a-f]{64} is damaged; spl rollback 1 takes it back\n$/,
+    );
+    for (const args of [["backup"], ["export", "--out", "x.tar"], ["drill"]]) {
+      const failed = await box.spl(args);
+      expect([failed.status, failed.stderr]).toEqual([
+        6,
+        expect.stringMatching(/ does not hash to its id; run spl doctor --deep, then move the home away/),
+      ]);
+    }
+    const done = await box.spl(["rollback", "1", "--yes"]);
+    expect({ ...done, stdout: "" }).toEqual({
+      stdout: "",
+      stderr: expect.stringContaining(
+        "a record is damaged, so the copy is the store file and no bundle; spl doctor --deep tells whether the damage is gone\n",
+      ),
+      status: 0,
+    });
+    expect(await statusOf(box)).toEqual(before);
+    const copy = copiesOf(box).find((path) => /\/before-rollback-1-\d{8}T\d{6}Z\.db$/.test(path));
+    expect(done.stdout).toContain(copy!);
+    expect(statSync(copy!).mode & 0o777).toBe(0o600);
+    using db = new Database(copy!, { readonly: true });
+    expect(db.query("SELECT records FROM totals").get()).toEqual({ records: 6 });
+    expect((await box.spl(["doctor", "--deep"])).stdout).toContain(" is damaged");
   });
 });

@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type HomePaths, homePaths } from "../../lib/base/home.ts";
 import { shellWord } from "../../lib/base/text.ts";
@@ -174,23 +174,45 @@ test("a deleted home, whose daemon still runs", async () => {
   expect(await person.status()).toEqual(backed);
 });
 
-test("a lost key", async () => {
-  await using person = new Person();
-  const { now } = await person.work();
+/** @param lose the key's file, or all that is beside it as well */
+async function findKeyAgain(person: Person, lose: (paths: HomePaths, key: string) => void, lines: string) {
+  const now = await person.status();
   await person.ok("spl serve --stop");
   const key = join(person.paths.keys, `${now.instance_did.slice(-40)}.key`);
   const seed = readFileSync(key);
-  rmSync(key);
-  const refused = await person.type("spl serve --daemon");
-  expect(refused).toMatchObject({ status: 1, stdout: "" });
-  expect(refused.stderr).toContain(`the private key ${key} is missing`);
-  const { stdout, stderr, status } = await person.type(blockAfter("The key is lost"));
-  expect({ stdout, stderr, status }).toMatchObject({ status: 0, stderr: "" });
+  lose(person.paths, key);
+  // A start would make the folder of keys again.
+  const { stdout: found } = await person.type("spl doctor");
+  expect(found).toContain(`FAIL  open         the private key ${key} is missing`);
+  const { stdout, stderr, status } = await person.type(lines);
+  expect({ stdout, stderr, status }).toMatchObject({ status: 0 });
   expect(stdout).not.toContain("FAIL");
   expect(readFileSync(key).equals(seed)).toBe(true);
+  expect(statSync(key).mode & 0o777).toBe(0o600);
+  expect(existsSync(`${person.paths.home}.key`)).toBe(false);
   // Nothing is lost, the record since the backup neither.
   expect(await person.status()).toEqual(now);
   await person.ok("spl do 'signed again'");
+}
+
+test("a lost key", async () => {
+  await using person = new Person();
+  await person.work();
+  await findKeyAgain(person, (_, key) => rmSync(key), blockAfter("The key is lost"));
+});
+
+test("a lost folder of keys, and an encrypted backup", async () => {
+  await using person = new Person();
+  await person.work();
+  const age = ["age-keygen", "-o", join(person.folder, "key.txt")];
+  const { stderr } = await runCommand(age, { env: { PATH: process.env.PATH! } });
+  const recipient = /age1\S+/.exec(stderr)![0];
+  await person.ok(`spl export --encrypt-to ${recipient} --out ~/backup.tar.zst.age; rm ~/backup.tar.zst`);
+  const lines = blockAfter("The key is lost").replace(
+    "~/backup.tar.zst",
+    "~/backup.tar.zst.age --decrypt-key ~/key.txt",
+  );
+  await findKeyAgain(person, ({ keys }) => rmSync(keys, { recursive: true }), lines);
 });
 
 test.skipIf(!canMount)("a full disk under the home", async () => {

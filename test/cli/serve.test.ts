@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Box } from "../kit/box.ts";
 import { runSpl, splBinary } from "../kit/spl.ts";
+import { until } from "../kit/until.ts";
 
 /** `spl serve`, `start` and `stop` with the compiled binary, as users run them. */
 
@@ -14,8 +15,8 @@ interface Ready {
 }
 
 /** A process of `spl serve` in the foreground, once it says that it is ready. */
-async function foreground(box: Box, flags: string[] = []) {
-  const child = Bun.spawn([splBinary(), "serve", "--port", "0", "-o", "json", ...flags], {
+async function foreground(box: Box, flags: string[] = [], under: string[] = []) {
+  const child = Bun.spawn([...under, splBinary(), "serve", "--port", "0", "-o", "json", ...flags], {
     cwd: box.home.path,
     env: box.home.env,
     stdin: "ignore",
@@ -64,6 +65,39 @@ test("a daemon: started, found, refused twice, stopped", async () => {
   expect(again.status).toBe(0);
   expect(again.stdout).toContain("no daemon is running for");
   expect((await box.spl(["status"])).status).toBe(3);
+});
+
+test("a daemon that does not answer is not waited for without end; what to type ends it, and nothing is lost", async () => {
+  await using box = await Box.serving();
+  await box.ok("do", "something");
+  const { pid, digest } = await box.json<{ pid: number; digest: string }>("status");
+  process.kill(pid, "SIGSTOP");
+  const home = box.home.env.SYNCROPEL_HOME!;
+  expect(await box.spl(["serve", "--stop"])).toEqual({
+    stdout: "",
+    stderr: `the daemon of ${home} (pid ${pid}) does not answer; kill -9 ${pid} ends it without losing what it acknowledged\n`,
+    status: 1,
+  });
+  process.kill(pid, "SIGKILL");
+  await until(
+    () => box.spl(["stop"]),
+    ({ status }) => status === 0,
+  );
+  await box.serve();
+  expect(await box.json("status")).toMatchObject({ records: 1, digest });
+}, 60_000);
+
+test("a terminal that is closed ends it in order; nohup keeps it", async () => {
+  await using box = new Box();
+  const { child } = await foreground(box);
+  child.kill("SIGHUP");
+  expect(await child.exited).toBe(0);
+  expect(existsSync(socketOf(box))).toBe(false);
+  const kept = await foreground(box, [], ["nohup"]);
+  kept.child.kill("SIGHUP");
+  expect(await box.json("status")).toMatchObject({ pid: kept.ready.pid });
+  kept.child.kill("SIGTERM");
+  expect(await kept.child.exited).toBe(0);
 });
 
 test("start and stop are the same by name, and tell machines", async () => {

@@ -1,14 +1,15 @@
 import { Database } from "bun:sqlite";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { homePaths } from "../../lib/base/home.ts";
 import { SCHEMA_VERSION } from "../../lib/store/schema.ts";
 import { takeSnapshot } from "../../lib/store/snapshot.ts";
 import { Box } from "../kit/box.ts";
 import { copyReleased, RELEASES } from "../kit/released.ts";
-import { snapshot } from "../kit/snapshot.ts";
+import { filesOf, snapshot } from "../kit/snapshot.ts";
 import { runCommand } from "../kit/spl.ts";
+import { until } from "../kit/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -55,6 +56,49 @@ for (const release of RELEASES) {
     await box.serve();
     expect(copiesIn(box)).toEqual([name!]);
     expect(await box.json("status")).toMatchObject({ records, digest });
+  });
+}
+
+for (const release of RELEASES) {
+  const schema = Number(release.split("-").at(-1));
+
+  test(`a diagnosis leaves a home of ${release} as it is; a command that upgrades it without a daemon names the copy`, async () => {
+    await using box = new Box();
+    const { home, db } = pathsOf(box);
+    copyReleased(release, home);
+    // SQLite may leave its log there, with nothing in it.
+    const stored = () => ({
+      ...filesOf(home),
+      "hub.db-wal": existsSync(`${db}-wal`) ? statSync(`${db}-wal`).size : 0,
+    });
+    const files = stored();
+    for (const flags of [[], ["--deep"], ["--rebuild"]]) {
+      const { stdout, status } = await box.spl(["doctor", ...flags]);
+      expect(stdout).toContain("PASS  store ");
+      expect(stdout).toContain(
+        `WARN  schema       the store is of an earlier release (schema ${schema}, this one has ${SCHEMA_VERSION}): the rest is examined when it is upgraded  → spl serve --daemon copies it, then upgrades it\n`,
+      );
+      expect(stdout).toContain("PASS  identity ");
+      expect({ stdout, status }).toMatchObject({ status: 1 });
+      expect(stored()).toEqual(files);
+    }
+    const offline = {
+      export: ["export", "--offline", "--out", "x.tar"],
+      rollback: ["rollback", "list", "--offline"],
+    };
+    const command = schema === 1 ? offline.rollback : offline.export;
+    const { stderr, status } = await box.spl(command);
+    const [copy] = copiesIn(box);
+    expect({ stderr, status }).toEqual({
+      stderr: expect.stringContaining(
+        `the store was of an earlier release and is upgraded; a copy of before is ${join(home, copy!)}\n`,
+      ),
+      status: 0,
+    });
+    expect(schemaOf(db)).toBe(SCHEMA_VERSION);
+    expect((await box.spl(command.map((word) => (word === "x.tar" ? "y.tar" : word)))).stderr).not.toContain(
+      "earlier",
+    );
   });
 }
 
@@ -124,6 +168,42 @@ test("a store of a newer release is left alone by every command; what the messag
   expect(await box.ok("doctor", "--deep")).not.toContain("FAIL");
   // Nothing is lost: the newer release opens what was moved away.
   expect(schemaOf(join(home, "newer", "hub.db"))).toBe(SCHEMA_VERSION + 1);
+});
+
+test("what is typed to go back works behind a newer daemon that was killed, in a home with any name", async () => {
+  await using box = await Box.serving();
+  await box.ok("do", "before the upgrade");
+  const before = await box.json("status");
+  await box.stop();
+  const named = box.file("it's me");
+  renameSync(pathsOf(box).home, named);
+  box.home.env.SYNCROPEL_HOME = named;
+  const { db, daemon } = pathsOf(box);
+  {
+    using store = new Database(db);
+    takeSnapshot(store, db, SCHEMA_VERSION);
+  }
+  await box.serve();
+  await box.ok("do", "after the upgrade");
+  const { pid } = await box.json<{ pid: number }>("status");
+  age(db);
+  process.kill(pid, "SIGKILL");
+  const refused = () => box.spl(["export", "--offline", "--out", "x.tar"]);
+  const { stderr } = await until(refused, ({ stderr }) => !stderr.includes("is running"));
+  const line = stderr.trimEnd().split("without what came later: ")[1]!;
+  expect(await runCommand(["bash", "-c", line], { env: { PATH: process.env.PATH! } })).toEqual({
+    stdout: "",
+    stderr: "",
+    status: 0,
+  });
+  expect(existsSync(daemon)).toBe(false);
+  await box.serve();
+  const { records, digest, instance_did } = before;
+  expect(await box.json("status")).toMatchObject({ records, digest, instance_did });
+  // The newer release finds the log that it looks for as well.
+  expect(readdirSync(join(named, "newer"))).toEqual(
+    expect.arrayContaining(["daemon.json", "hub.db", "hub.db-wal"]),
+  );
 });
 
 test("without a copy, a store of a newer release is refused with the ways there are", async () => {

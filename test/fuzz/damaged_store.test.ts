@@ -129,7 +129,7 @@ const HARM: [what: string, harm: (paths: HomePaths) => void, start: string, fail
   ["the store is empty", ({ db }) => truncateSync(db, 0), "store_damaged", ["open"]],
   ["the store is cut in its first page", ({ db }) => truncateSync(db, 100), "store_damaged", ["open"]],
   ["the store is cut behind its first page", ({ db }) => truncateSync(db, 4096), "store_damaged", ["open"]],
-  ["the store is gone", ({ db }) => rmSync(db), "conflict", ["permissions", "disk", "open"]],
+  ["the store is gone", ({ db }) => rmSync(db), "not_initialized", ["open"]],
   ["the log is gone", ({ db }) => rmSync(`${db}-wal`), "store_damaged", ["open"]],
   [
     "the log and its index are gone",

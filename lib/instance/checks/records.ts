@@ -3,6 +3,7 @@ import { sha256 } from "../../base/sha256.ts";
 import { counted } from "../../base/text.ts";
 import { verifyEntry } from "../../identity/record_signature.ts";
 import { DigestSum } from "../../record/digest.ts";
+import { SCHEMA_VERSION } from "../../store/schema.ts";
 import type { Reader } from "../../store/types.ts";
 import { fail, type InstanceCheck, pass, type Result, warn } from "./result.ts";
 
@@ -13,6 +14,16 @@ export const integrity: InstanceCheck = {
     if (problems.length === 0) return pass("structure and indexes are sound");
     return fail(problems.join("; "), "move the home away, then spl restore a bundle");
   },
+};
+
+/** A diagnosis leaves a store of an earlier release as it is, so that this is all that can be said of its content. */
+export const schema: InstanceCheck = {
+  name: "schema",
+  run: async ({ store }) =>
+    warn(
+      `the store is of an earlier release (schema ${store.schema}, this one has ${SCHEMA_VERSION}): the rest is examined when it is upgraded`,
+      "spl serve --daemon copies it, then upgrades it",
+    ),
 };
 
 /** Mends as it checks. */

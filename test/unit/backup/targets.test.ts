@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FolderTarget } from "../../../lib/backup/folder_target.ts";
 import { readLedger, updateLedger } from "../../../lib/backup/ledger.ts";
@@ -48,6 +48,24 @@ test("names sort by time, say what they are, and nothing else is taken for one",
     "migration.tar.zst",
   ])
     expect(parseBackupName(name)).toBeNull();
+});
+
+test("a folder that vanishes meanwhile is told as one that was never there, with what makes it", async () => {
+  using home = new ScratchHome();
+  const path = join(home.path, "it's gone");
+  mkdirSync(path);
+  const target = new FolderTarget(path);
+  rmSync(path, { recursive: true });
+  const told = {
+    code: "not_found",
+    message: `there is no folder ${path}`,
+    hint: `mount its disk, or make it: mkdir -p '${home.path}/it'\\''s gone'`,
+  };
+  await expect(target.list()).rejects.toMatchObject(told);
+  await expect(target.clearTemporaries("a")).rejects.toMatchObject(told);
+  await expect(target.write("a", mebibytes(1), signal)).rejects.toMatchObject(told);
+  await expect(sizeOf(target, "a")).rejects.toMatchObject(told);
+  expect(() => new FolderTarget(path)).toThrow(`there is no folder ${path}`);
 });
 
 test("every backup is in exactly one of the parts", () => {
