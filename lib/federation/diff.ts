@@ -37,7 +37,8 @@ export async function diffInstances(
 ): Promise<{ summary: DiffSummary; differences: Difference[] } | null> {
   const have = new Set<string>();
   const need = new Set<string>();
-  const before = await Promise.all([a.status(), b.status()]);
+  // One after the other: where both refuse, it is always the first that is told of.
+  const before = [await a.status(), await b.status()] as const;
   let { message } = await a.reconcile({ message: null, role: "initiator" });
   while (message !== null) {
     const answer: { message: string | null } = await b.reconcile({ message, role: "responder" });
