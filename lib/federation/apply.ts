@@ -14,6 +14,7 @@ import type { InsertResult, Reader, Selection, Writer } from "../store/types.ts"
 import type { CheckedPage } from "./check.ts";
 import { admits } from "./feed.ts";
 import { putPeerRow } from "./peer_row.ts";
+import type { Refusals } from "./refusals.ts";
 import { sharedWith } from "./shared.ts";
 
 /** Records between two turns of the event loop: some 10 ms. */
@@ -46,9 +47,11 @@ export async function linkOf(instance: Instance, reader: Reader, pair: string): 
       hint: "spl federation list shows what there is",
     });
   }
-  const openings = await reader.lateOpenings();
+
+  const shared = sharedWith(folds, found);
+  const openings = await reader.lateOpenings(shared);
   const undone = await reader.undone();
-  return { self: did, key, storeId: stewardId, shared: sharedWith(folds, found), openings, undone };
+  return { self: did, key, storeId: stewardId, shared, openings, undone };
 }
 
 /**
@@ -72,7 +75,7 @@ export async function applyPage(
     const breath = new Breath();
     for (const [thread, entries] of Map.groupBy(page.entries, (entry) => entry.thread)) {
       await breath.take();
-      admitted.push(...(await admit(writer, shared, thread, entries, closed, page)));
+      admitted.push(...(await admit(writer, shared, thread, entries, closed, page.refused)));
     }
     const signing = new Set(admitted.map((entry) => entry.signer));
     for (const signer of page.signers) if (signing.has(signer.did)) await writer.putSigner(signer);
@@ -96,13 +99,14 @@ async function admit(
   thread: string,
   entries: Entry[],
   closed: Set<string>,
-  page: CheckedPage,
+  refused: Refusals,
 ): Promise<Entry[]> {
-  const { refused } = page;
   const row = await writer.thread(thread);
   // Its opening record has told its namespace.
   const isOpen = row !== null && row.namespaces.length > 0;
-  const mayEnter = isOpen ? admits(shared, thread, row.namespaces) : admitsUnopened(shared, thread);
+  const mayEnter = isOpen
+    ? admits(shared, thread, row.namespaces)
+    : row?.kept !== true && admitsUnopened(shared, thread);
   if (!mayEnter || closed.has(thread)) {
     for (const { id } of entries) refused.add(RESERVED.has(thread) ? "reserved" : "not_shared", id);
     return [];
@@ -121,12 +125,6 @@ async function admit(
     if (isPrivate && !isOpen) closed.add(thread);
     if (isPrivate || closed.has(thread)) {
       refused.add("not_shared", entry.id);
-      continue;
-    }
-    if (opens && row !== null && !isOpen && !(await writer.mayOpen(thread, entry.id))) {
-      refused.add("unlinked", entry.id);
-      // When what leads back to it has come in, it may.
-      page.owed.push(entry.id);
       continue;
     }
     admitted.push(entry);

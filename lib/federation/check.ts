@@ -21,7 +21,7 @@ export interface CheckedPage {
   /** Ids of all records of the page, refused ones included. */
   seen: Set<string>;
   refused: Refusals;
-  /** Ids of those refused that may be taken another time, as when the signer's key is found. */
+  /** Ids of those refused whose signer's key may be found another time. */
   owed: string[];
 }
 

@@ -6,7 +6,6 @@ export type RefusalReason =
   | "signature"
   | "reserved"
   | "not_shared"
-  | "unlinked"
   | "clock"
   | "not_asked_for"
   | "missing";
@@ -19,7 +18,6 @@ const WORDS: Record<RefusalReason, string> = {
   signature: "with a wrong signature",
   reserved: "of reserved threads",
   not_shared: "of threads that are not shared",
-  unlinked: "opening a thread of which records are here that do not lead back to it",
   clock: "with an impossible clock",
   not_asked_for: "that nobody asked for",
   missing: "named and not delivered",

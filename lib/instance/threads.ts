@@ -113,7 +113,7 @@ async function summarize(reader: Reader, row: ThreadRow): Promise<ThreadSummary>
     for (const entry of entries) fold.add(foldInput(entry));
     await nextTurn();
   }
-  const { namespaces, ...facts } = row;
+  const { namespaces, kept: _, ...facts } = row;
   return { ...facts, namespace: namespaces.join(", "), ...fold.result() };
 }
 

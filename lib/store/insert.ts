@@ -6,7 +6,18 @@ import { parentsOf } from "../record/parents.ts";
 import type { Entry } from "../record/types.ts";
 import { namespaceOf, readNamespaces, writeNamespaces } from "./namespaces.ts";
 import { idBytes } from "./reader.ts";
+import { STRANDED } from "./schema.ts";
 import type { InsertResult } from "./types.ts";
+
+/** Notes that records of these threads which are here already have come to be shared with others, or with fewer. */
+export function openLate(db: Database, threads: readonly number[]): void {
+  if (threads.length === 0) return;
+  db.run("INSERT INTO meta VALUES ('late_openings', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1");
+  const note = db.query(
+    "UPDATE threads SET late = (SELECT value FROM meta WHERE key = 'late_openings') WHERE no = ?",
+  );
+  for (const no of threads) note.run(no);
+}
 
 /** A thread's row while its entries arrive. */
 interface OpenThread {
@@ -16,6 +27,7 @@ interface OpenThread {
   clock: number;
   isNew: boolean;
   namespace: string;
+  stranded: number;
   digest: DigestSum;
 }
 
@@ -84,7 +96,7 @@ export class Inserter {
     const occupied = db.query(
       "SELECT count(*) AS n FROM records WHERE thread = ? AND clock = ? AND actor = ?",
     );
-    const namespaces = readNamespaces(thread.namespace);
+    const opened = new Set<string>();
     for (const entry of entries) {
       const id = idBytes(entry.id);
       const judgedBy = entry.judged_by === null ? null : idBytes(entry.judged_by);
@@ -117,22 +129,52 @@ export class Inserter {
         this.#newForks++;
       }
       const parents = parentsOf(entry);
-      if (parents.length === 0) namespaces.add(namespaceOf(entry));
+      if (parents.length === 0) opened.add(namespaceOf(entry));
+      if (thread.stranded === 1) this.#leadBack(thread.no, entry, id);
       this.#follow(thread.no, entry, id, parents, heads);
     }
     const addHead = db.query("INSERT INTO heads VALUES (?, ?, ?)");
     for (const [id, clock] of heads) addHead.run(thread.no, idBytes(id), clock);
     thread.digest.addSum(sum);
     this.#instance.addSum(sum);
-    const namespace = writeNamespaces(namespaces);
+    const namespace =
+      opened.size === 0
+        ? thread.namespace
+        : writeNamespaces(new Set([...readNamespaces(thread.namespace), ...opened]));
+    const stranded = thread.stranded === 1 && this.#isStranded(thread.no) ? 1 : 0;
     db.query(
-      "UPDATE threads SET records = ?, forks = ?, clock = ?, digest = ?, namespace = ? WHERE no = ?",
-    ).run(thread.records, thread.forks, thread.clock, thread.digest.toBytes(), namespace, thread.no);
+      "UPDATE threads SET records = ?, forks = ?, clock = ?, digest = ?, namespace = ?, stranded = ? WHERE no = ?",
+    ).run(
+      thread.records,
+      thread.forks,
+      thread.clock,
+      thread.digest.toBytes(),
+      namespace,
+      stranded,
+      thread.no,
+    );
     // Whoever follows the store by its numbers may have passed over what has come in under other namespaces.
-    if (!thread.isNew && namespace !== thread.namespace)
-      db.run(
-        "INSERT INTO meta VALUES ('late_openings', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1",
-      );
+    if (!thread.isNew && (namespace !== thread.namespace || stranded !== thread.stranded))
+      openLate(db, [thread.no]);
+  }
+
+  /** Whatever stranded records descend from is wanted, up to what opens their thread. */
+  #leadBack(thread: number, entry: Pick<Entry, "canonical" | "thread">, id: Uint8Array): void {
+    const db = this.#db;
+    if (db.query("SELECT 1 FROM wanted WHERE thread = ? AND id = ?").get(thread, id) === null) return;
+    const want = db.query("INSERT OR IGNORE INTO wanted VALUES (?, ?)");
+    const here = db.query("SELECT canonical FROM records WHERE id = ? AND thread = ?");
+    const parents = parentsOf(entry);
+    for (const parent of parents) {
+      const bytes = idBytes(parent);
+      if (want.run(thread, bytes).changes === 0) continue;
+      const record = here.get(bytes, thread) as { canonical: Uint8Array } | null;
+      if (record) parents.push(...parentsOf({ ...record, thread: entry.thread }));
+    }
+  }
+
+  #isStranded(no: number): boolean {
+    return this.#db.query(`SELECT 1 FROM threads WHERE no = ? AND ${STRANDED}`).get(no) !== null;
   }
 
   /** Keeps heads and gaps: the parents of `entry` are heads no longer, and it is one unless a child came first. */
@@ -196,7 +238,7 @@ export class Inserter {
   #openThread(name: string): OpenThread {
     const db = this.#db;
     const row = db
-      .query("SELECT no, records, forks, clock, digest, namespace FROM threads WHERE thread = ?")
+      .query("SELECT no, records, forks, clock, digest, namespace, stranded FROM threads WHERE thread = ?")
       .get(name) as (Omit<OpenThread, "digest" | "isNew"> & { digest: Uint8Array }) | null;
     if (row) return { ...row, isNew: false, digest: DigestSum.fromBytes(row.digest) };
     const { lastInsertRowid } = db
@@ -204,7 +246,16 @@ export class Inserter {
       .run(name);
     this.#newThreads++;
     const no = Number(lastInsertRowid);
-    return { no, records: 0, forks: 0, clock: -1, isNew: true, namespace: "", digest: new DigestSum() };
+    return {
+      no,
+      records: 0,
+      forks: 0,
+      clock: -1,
+      isNew: true,
+      namespace: "",
+      stranded: 0,
+      digest: new DigestSum(),
+    };
   }
 
   #signer(did: string): { no: number; added: number } {

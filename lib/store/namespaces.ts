@@ -7,6 +7,12 @@ import type { Entry, Json } from "../record/types.ts";
  * opening record to a thread, so all of them count: another one never makes a thread less private.
  */
 
+/** A thread that opening records give more of them is kept at home. */
+export const MOST_NAMESPACES = 64;
+
+/** The column of a thread that is shared with nobody. */
+export const KEPT = '\n[""]';
+
 const CONTROL = /[\x00-\x1f]/;
 
 /**
@@ -24,9 +30,9 @@ export function namespaceOf({ canonical }: Pick<Entry, "canonical">): string {
 
 /** As a column: one name, or a line feed and a JSON array; empty as long as there is no opening record. */
 export function writeNamespaces(names: ReadonlySet<string>): string {
-  const [first, ...more] = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  if (first === undefined) return "";
-  return first !== "" && more.length === 0 ? first : `\n${JSON.stringify([first, ...more])}`;
+  if (names.has("") || names.size > MOST_NAMESPACES) return KEPT;
+  const [first = "", ...more] = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return more.length === 0 ? first : `\n${JSON.stringify([first, ...more])}`;
 }
 
 /** What `writeNamespaces` has written. */

@@ -3,7 +3,7 @@ import { fromHex, toHex } from "../base/bytes.ts";
 import type { DigestedEntry } from "../record/digest.ts";
 import type { Entry, EntryHead, OrderKey } from "../record/types.ts";
 import { damaged, storeError } from "./connection.ts";
-import { readNamespaces } from "./namespaces.ts";
+import { KEPT, readNamespaces } from "./namespaces.ts";
 import type {
   Account,
   ActorRow,
@@ -42,15 +42,16 @@ interface HeadColumns {
 
 type EntryColumns = HeadColumns & { canonical: Uint8Array };
 
-/** None where one of them cannot be granted. */
-function shareable(namespaces: ReadonlySet<string>): string[] {
-  return namespaces.has("") ? [] : [...namespaces];
-}
+type ThreadColumns = Omit<ThreadRow, "digest" | "namespaces" | "kept"> & {
+  digest: Uint8Array;
+  namespace: string;
+  stranded: number;
+};
 
-type ThreadColumns = Omit<ThreadRow, "digest" | "namespaces"> & { digest: Uint8Array; namespace: string };
-
-function threadRow({ digest, namespace, ...row }: ThreadColumns): ThreadRow {
-  return { ...row, digest: toHex(digest), namespaces: shareable(readNamespaces(namespace)) };
+function threadRow({ digest, namespace, stranded, ...row }: ThreadColumns): ThreadRow {
+  const kept = namespace === KEPT;
+  const namespaces = kept || stranded === 1 ? [] : [...readNamespaces(namespace)];
+  return { ...row, digest: toHex(digest), namespaces, kept };
 }
 
 /** An identity as `identityText` wrote it. */
@@ -197,14 +198,14 @@ export class SqliteReader implements Reader {
 
   async thread(thread: string): Promise<ThreadRow | null> {
     const row = this.statement<ThreadColumns, [string]>(
-      "SELECT thread, records, forks, clock, digest, namespace FROM threads WHERE thread = ?",
+      "SELECT thread, records, forks, clock, digest, namespace, stranded FROM threads WHERE thread = ?",
     ).get(thread);
     return row && threadRow(row);
   }
 
   threads({ after = "", limit = ALL }: { after?: string; limit?: number } = {}): AsyncIterable<ThreadRow[]> {
     return this.#batches(
-      `SELECT thread, records, forks, clock, digest, namespace FROM threads
+      `SELECT thread, records, forks, clock, digest, namespace, stranded FROM threads
        WHERE thread > ? ORDER BY thread LIMIT ?`,
       [after, limit],
       threadRow,
@@ -318,21 +319,12 @@ export class SqliteReader implements Reader {
     return row && toHex(row.id);
   }
 
-  async mayOpen(thread: string, id: string): Promise<boolean> {
-    const stranded = this.statement<unknown, [string]>(
-      "SELECT 1 FROM meta, json_each(meta.value) j WHERE meta.key = 'stranded' AND j.value = ?",
+  async lateOpenings(selection: Selection): Promise<number> {
+    const { where, params } = rulesOf(selection);
+    const find = this.statement<{ late: number }, string[]>(
+      `SELECT coalesce(max(late), 0) AS late FROM threads WHERE late > 0 AND ${where}`,
     );
-    const named = this.statement<unknown, [string, Uint8Array]>(
-      "SELECT 1 FROM gaps WHERE thread = (SELECT no FROM threads WHERE thread = ?) AND id = ?",
-    );
-    return stranded.get(thread) === null || named.get(thread, idBytes(id)) !== null;
-  }
-
-  async lateOpenings(): Promise<number> {
-    return (
-      this.statement<{ value: number }, []>("SELECT value FROM meta WHERE key = 'late_openings'").get()
-        ?.value ?? 0
-    );
+    return find.get(...params)!.late;
   }
 
   async forks({ thread, limit = ALL }: { thread?: string; limit?: number } = {}) {
@@ -459,10 +451,15 @@ const BEYOND = new Uint8Array(33).fill(0xff);
 
 /** Of a column as `writeNamespaces` writes it; `$` is the list. */
 const NAMESPACES_IN =
-  "(namespace IN $ OR (namespace GLOB char(10) || '*' AND NOT EXISTS (SELECT 1 FROM json_each(namespace) WHERE value NOT IN $)))";
+  "stranded = 0 AND (namespace IN $ OR (namespace GLOB char(10) || '*' AND NOT EXISTS (SELECT 1 FROM json_each(namespace) WHERE value NOT IN $)))";
 
 /** A subquery for the numbers of the selected threads, with its parameters. */
-function selected({ namespaces, threads, without }: Selection): { sql: string; params: string[] } {
+function selected(selection: Selection): { sql: string; params: string[] } {
+  const { where, params } = rulesOf(selection);
+  return { sql: `(SELECT no FROM threads WHERE ${where})`, params };
+}
+
+function rulesOf({ namespaces, threads, without }: Selection): { where: string; params: string[] } {
   const rules = [
     { rule: NAMESPACES_IN, list: namespaces },
     { rule: "thread IN $", list: threads },
@@ -470,7 +467,7 @@ function selected({ namespaces, threads, without }: Selection): { sql: string; p
   ].filter(({ list }) => list !== null);
   const where = rules.map(({ rule }) => rule.replaceAll("$", "(SELECT value FROM json_each(?))"));
   return {
-    sql: `(SELECT no FROM threads WHERE ${where.join(" AND ")})`,
+    where: where.join(" AND "),
     params: rules.flatMap(({ rule, list }) => Array(rule.split("$").length - 1).fill(JSON.stringify(list))),
   };
 }

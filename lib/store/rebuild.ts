@@ -3,7 +3,7 @@ import { toHex } from "../base/bytes.ts";
 import { DigestSum } from "../record/digest.ts";
 import { parentsOf } from "../record/parents.ts";
 import { namespaceOf } from "./namespaces.ts";
-import { NAMESPACES } from "./schema.ts";
+import { NAMESPACES, STRANDED } from "./schema.ts";
 
 const DERIVED = ["threads", "totals", "actors", "signers", "heads", "gaps"] as const;
 
@@ -63,7 +63,8 @@ function rebuildParents(db: Database): void {
       "INSERT INTO gaps SELECT thread, id FROM temp.named n WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.id = n.id AND r.thread = n.thread)",
     );
     db.run(
-      `UPDATE threads SET namespace = (SELECT ${NAMESPACES} FROM temp.opened o WHERE o.thread = threads.no)`,
+      `UPDATE threads SET namespace = (SELECT ${NAMESPACES} FROM
+       (SELECT name FROM temp.opened o WHERE o.thread = threads.no ORDER BY name)), stranded = ${STRANDED}`,
     );
   } finally {
     db.run("DROP TABLE temp.named");

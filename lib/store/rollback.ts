@@ -1,5 +1,7 @@
 import type { Database } from "bun:sqlite";
+import { openLate } from "./insert.ts";
 import { rebuildDerived } from "./rebuild.ts";
+import { STRANDED } from "./schema.ts";
 import type { ImportBatch, RolledBack } from "./types.ts";
 
 /**
@@ -29,13 +31,24 @@ export function rollBack(db: Database, { n, seqBefore }: ImportBatch, at: number
 }
 
 function rebuild(db: Database): void {
-  db.run("CREATE TEMP TABLE shared_as AS SELECT no, namespace FROM threads");
+  db.run("CREATE TEMP TABLE shared_as AS SELECT no, namespace, stranded FROM threads");
+  db.run("DELETE FROM wanted WHERE thread NOT IN (SELECT no FROM threads)");
   try {
     rebuildDerived(db);
+    // What nobody here descends from any more is wanted no longer.
+    db.run(`DELETE FROM wanted WHERE NOT EXISTS (SELECT 1 FROM gaps g WHERE g.thread = wanted.thread AND g.id = wanted.id)
+      AND NOT EXISTS (SELECT 1 FROM records r WHERE r.id = wanted.id AND r.thread = wanted.thread)`);
+    db.run(`UPDATE threads SET stranded = ${STRANDED}`);
     // Who follows the store by its numbers may have passed over what is shared again.
-    db.run(
-      `INSERT INTO meta SELECT 'late_openings', 1 WHERE EXISTS (SELECT 1 FROM threads t JOIN temp.shared_as s
-       ON s.no = t.no WHERE s.namespace <> t.namespace) ON CONFLICT (key) DO UPDATE SET value = value + 1`,
+    const changed = db
+      .query(
+        `SELECT t.no FROM threads t JOIN temp.shared_as s ON s.no = t.no
+         WHERE s.namespace <> t.namespace OR s.stranded <> t.stranded`,
+      )
+      .all() as { no: number }[];
+    openLate(
+      db,
+      changed.map(({ no }) => no),
     );
   } finally {
     db.run("DROP TABLE temp.shared_as");

@@ -1,12 +1,24 @@
 import type { Database } from "bun:sqlite";
 import { SplError } from "../base/errors.ts";
+import { MOST_NAMESPACES } from "./namespaces.ts";
 
 /** `SPL1` in ASCII: tells this store from any other SQLite file. */
 export const APPLICATION_ID = 0x53504c31;
 
-/** The column `namespace` of `threads`, over rows `(name)` of what its opening records name (`writeNamespaces`). */
-export const NAMESPACES = `CASE WHEN count(*) = 0 THEN '' WHEN count(*) = 1 AND min(name) <> '' THEN min(name)
-    ELSE char(10) || json_group_array(name ORDER BY name) END`;
+/** What the first record of a thread names: its namespace in schemas 3 and 4. */
+const FIRST_NAMESPACE = `coalesce((
+    SELECT CASE WHEN json_array_length(o.record, '$.parents') > 0 THEN ''
+      WHEN json_type(o.record, '$.body.namespace') = 'text' AND length(o.record ->> '$.body.namespace') <= 256
+      THEN o.record ->> '$.body.namespace' END
+    FROM (SELECT CAST(r.canonical AS TEXT) AS record FROM records r WHERE r.thread = threads.no
+      ORDER BY r.clock, r.actor, r.id LIMIT 1) o), 'default')`;
+
+/**
+ * The column `namespace` of `threads` as `writeNamespaces` writes it, over rows `(name)` of what its opening records name,
+ * each once and in order. SQLite before 3.44, which some systems have, takes no order within an aggregate.
+ */
+export const NAMESPACES = `CASE WHEN count(*) = 0 THEN '' WHEN min(name) = '' OR count(*) > ${MOST_NAMESPACES} THEN char(10) || '[""]'
+    WHEN count(*) = 1 THEN min(name) ELSE char(10) || json_group_array(name) END`;
 
 /** The same, read from the records of a row of `threads`, as `namespaceOf` does for one. */
 export const NAMESPACES_OF_RECORDS = `(SELECT ${NAMESPACES} FROM (
@@ -16,7 +28,19 @@ export const NAMESPACES_OF_RECORDS = `(SELECT ${NAMESPACES} FROM (
         AND instr(o.record -> '$.body.namespace', '\\u0000') = 0
       THEN o.record ->> '$.body.namespace' ELSE '' END AS name
     FROM (SELECT CAST(r.canonical AS TEXT) AS record FROM records r WHERE r.thread = threads.no) o
-    WHERE json_array_length(o.record, '$.parents') = 0))`;
+    WHERE json_array_length(o.record, '$.parents') = 0 ORDER BY name))`;
+
+/** Whether a row of `threads` holds records of an import that lead back to others that are not here. */
+export const STRANDED = `EXISTS (SELECT 1 FROM wanted w WHERE w.thread = threads.no
+    AND NOT EXISTS (SELECT 1 FROM records r WHERE r.id = w.id AND r.thread = w.thread))`;
+
+/**
+ * What an import leaves without an opening record, as when an actor moves, leads back by these to the one that would tell
+ * how private it is. Any other could be written by whoever guesses the thread's name.
+ */
+export const STRAND = `
+  INSERT OR IGNORE INTO wanted SELECT g.thread, g.id FROM gaps g JOIN threads t ON t.no = g.thread WHERE t.namespace = '';
+  UPDATE threads SET stranded = 1 WHERE namespace = '' AND no IN (SELECT thread FROM wanted);`;
 
 /**
  * Forward migrations: statement N takes a store from schema N to N + 1. A released one is never edited.
@@ -84,8 +108,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE attempts (source TEXT PRIMARY KEY, failures INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;
   `,
   `
-  -- filled below
   ALTER TABLE threads ADD COLUMN namespace TEXT NOT NULL DEFAULT 'default';
+  UPDATE threads SET namespace = ${FIRST_NAMESPACE};
   -- the highest endpoint statement seen of each DID
   CREATE TABLE statements (did TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
   -- how syncing with each peer goes on this host
@@ -109,8 +133,16 @@ const MIGRATIONS: readonly string[] = [
   -- the number of the import that brought it; null for what was made here
   ALTER TABLE accounts ADD COLUMN batch INTEGER;
   ALTER TABLE tokens ADD COLUMN batch INTEGER;
-  -- an earlier release let the first record decide alone
+  `,
+  `
+  -- 1: its records lead back to some that are wanted and not here
+  ALTER TABLE threads ADD COLUMN stranded INTEGER NOT NULL DEFAULT 0;
+  -- grows whenever records that had come in already came to be shared with others
+  ALTER TABLE threads ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX threads_late ON threads (late) WHERE late > 0;
+  CREATE TABLE wanted (thread INTEGER NOT NULL, id BLOB NOT NULL, PRIMARY KEY (thread, id)) WITHOUT ROWID;
   UPDATE threads SET namespace = ${NAMESPACES_OF_RECORDS};
+  ${STRAND}
   `,
 ];
 

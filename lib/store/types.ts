@@ -36,9 +36,11 @@ export interface ThreadRow {
   digest: string;
   /**
    * What its opening bodies name, else `default`, sorted: it is shared with those who may have all of them. None as long
-   * as there is no opening record, or when one names what cannot be granted.
+   * as there is no opening record, while records of an import lead back to others that are not here, and when it is kept.
    */
   namespaces: string[];
+  /** Shared with nobody for ever: an opening record names what cannot be granted. */
+  kept: boolean;
 }
 
 /** Some of the threads: all in which each given rule holds. */
@@ -228,13 +230,8 @@ export interface Reader {
   lastSeq(): Promise<number>;
   /** Id of the last record that was taken in up to this sequence number; null where there is none. */
   idUpTo(seq: number): Promise<string | null>;
-  /**
-   * Whether a record may open a thread that is here without an opening record. One that an import brought so, as with an
-   * actor that moved, is opened by the record only that those here descend from: anyone could write another.
-   */
-  mayOpen(thread: string, id: string): Promise<boolean>;
-  /** How often a thread has taken other namespaces than those under which records of it had come in. */
-  lateOpenings(): Promise<number>;
+  /** A number that grows whenever records of these threads that had come in before came to be shared. */
+  lateOpenings(selection: Selection): Promise<number>;
   /** Positions that several records claim. */
   forks(page?: {
     thread?: string;

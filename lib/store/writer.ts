@@ -4,6 +4,7 @@ import { Inserter } from "./insert.ts";
 import { identityText, SqliteReader } from "./reader.ts";
 import { rebuildDerived } from "./rebuild.ts";
 import { rollBack } from "./rollback.ts";
+import { STRAND } from "./schema.ts";
 import type {
   Account,
   Attempts,
@@ -191,9 +192,7 @@ export class SqliteWriter extends SqliteReader implements Writer {
 
   async endImport(n: number, inserted: number): Promise<void> {
     this.statement<never, [number, number]>("UPDATE imports SET inserted = ? WHERE n = ?").run(inserted, n);
-    this.db.run(
-      "INSERT OR REPLACE INTO meta SELECT 'stranded', json_group_array(thread) FROM threads WHERE namespace = ''",
-    );
+    this.db.run(STRAND);
   }
 
   async rollBack(batch: ImportBatch, at: number): Promise<RolledBack> {

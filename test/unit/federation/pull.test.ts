@@ -471,41 +471,106 @@ describe("a thread that several records open is shared with those only who may h
   });
 });
 
-test("what an import left without its opening record is opened by the one only that it descends from", async () => {
+describe("what an import left without its opening record", () => {
+  /** Three records of one thread on b, of which an import brought the last to a. */
+  async function stranded(stack: AsyncDisposableStack) {
+    const [a, b, c] = [
+      stack.use(await openPeer("a")),
+      stack.use(await openPeer("b")),
+      stack.use(await openPeer("c")),
+    ];
+    await pairUp(a, b);
+    await pairUp(a, c);
+    const signer = testSigner(5);
+    const opening = makeEntry({ thread: "th_moved", body: { namespace: "team" } }, { signer });
+    const second = makeEntry({ thread: "th_moved", parents: [opening.id], clock: 1 }, { signer });
+    const third = makeEntry({ thread: "th_moved", parents: [second.id], clock: 2 }, { signer });
+    const insert = (app: typeof a, entries: Entry[], asImport = false) =>
+      app.ctx.instance.store.transact(async (writer) => {
+        await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
+        const did = await didOf(app);
+        const n = asImport
+          ? await writer.beginImport({
+              ...{
+                at: 0,
+                sourceDid: did,
+                recordsRoot: "",
+                digestBefore: "",
+                recordsBefore: 0,
+                didBefore: did,
+              },
+              ...{ didAfter: did, seqBefore: await writer.lastSeq(), identityBefore: null },
+            })
+          : null;
+        await writer.insert(entries);
+        if (n !== null) await writer.endImport(n, entries.length);
+      });
+    await insert(a, [third], true);
+    return { a, b, c, opening, second, third, insert };
+  }
+  const isShared = async (app: Awaited<ReturnType<typeof openPeer>>) =>
+    (await app.ctx.instance.store.read((reader) => reader.thread("th_moved")))!.namespaces;
+
+  test("is not opened by whoever guesses its thread's name", async () => {
+    await using stack = new AsyncDisposableStack();
+    const { a, b, third } = await stranded(stack);
+    await write(b, "th_moved", [{ text: "a guess" }, { text: "and another record" }]);
+    for (let round = 0; round < 3; round++) {
+      expect((await meet(a, b)).refused.total).toBe(0);
+      expect(await meet(b, a)).toMatchObject({ pulled: 0 });
+    }
+    expect(await idsOf(a, "th_moved")).toHaveLength(3);
+    expect(await idsOf(b, "th_moved")).not.toContain(third.id);
+    expect(await isShared(a)).toEqual([]);
+    expect(await a.ctx.instance.store.transact((writer) => writer.rebuild())).toEqual({ changed: false });
+  });
+
+  test("is shared when all is here that it descends from, in whatever order that comes", async () => {
+    await using stack = new AsyncDisposableStack();
+    const { a, b, c, opening, second, third, insert } = await stranded(stack);
+    await write(c, "th_moved", [{ text: "a guess" }]);
+    await meet(a, c);
+    await grant(b, "team");
+    await insert(b, [opening, second]);
+    // Not granted here yet: its opening record is refused, and the one behind it is nobody's secret.
+    await meet(a, b);
+    expect(await isShared(a)).toEqual([]);
+    await grant(a, "team");
+    await meet(a, b);
+    expect(await isShared(a)).toEqual(["default", "team"]);
+    expect(await meet(b, a)).toMatchObject({ pulled: 2 });
+    expect(await idsOf(b, "th_moved")).toContain(third.id);
+    // c is granted the namespace as well, by `*`, and had passed it over.
+    await grant(c, "team");
+    expect(await meet(c, a)).toMatchObject({ pulled: 3 });
+    expect(await a.ctx.instance.store.transact((writer) => writer.rebuild())).toEqual({ changed: false });
+  });
+});
+
+test("a thread that is kept at home takes nothing from a peer", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b");
+  await pairUp(a, b);
+  const [id] = await write(a, "th_odd", [{ namespace: 5 }]);
+  await write(b, "th_odd", [{ text: "an intruder" }, { text: "and more" }]);
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: { not_shared: 2 } } });
+  expect(await idsOf(a, "th_odd")).toEqual([id!]);
+});
+
+test("how often private threads are opened late tells a peer nothing, and costs it nothing", async () => {
   await using a = await openPeer("a");
   await using b = await openPeer("b");
   await pairUp(a, b);
   const signer = testSigner(5);
-  const opening = makeEntry({ thread: "th_moved", body: { text: "the first" } }, { signer });
-  const second = makeEntry({ thread: "th_moved", parents: [opening.id], clock: 1 }, { signer });
-  const third = makeEntry({ thread: "th_moved", parents: [second.id], clock: 2 }, { signer });
-  const store = a.ctx.instance.store;
-  await store.transact(async (writer) => {
-    await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
-    const did = await didOf(b);
-    const n = await writer.beginImport({
-      ...{ at: 0, sourceDid: did, recordsRoot: "", digestBefore: "", recordsBefore: 0, didBefore: did },
-      ...{ didAfter: did, seqBefore: await writer.lastSeq(), identityBefore: null },
-    });
-    await writer.insert([third]);
-    await writer.endImport(n, 1);
-  });
-  // Whoever guesses the thread's name could ask for what lies in it.
-  await write(b, "th_moved", [{ text: "a guess" }]);
-  expect(await meet(a, b)).toMatchObject({ pulled: 0, refused: { counts: { unlinked: 1 } } });
-  expect(await meet(b, a)).toMatchObject({ pulled: 0 });
-  await b.ctx.instance.store.transact(async (writer) => {
-    await writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey });
-    await writer.insert([opening, second]);
-  });
-  expect(await meet(a, b)).toMatchObject({ pulled: 1, refused: { counts: { unlinked: 1 } } });
-  expect(await meet(b, a)).toMatchObject({ pulled: 0 });
-  const { pulled, owed } = await meet(a, b, { reconcile: true });
-  expect(pulled).toBe(1);
-  // It is open by now, and the other one is a record like any.
-  expect(await meet(a, b, { owed })).toMatchObject({ pulled: 1 });
-  expect(await idsOf(a, "th_moved")).toHaveLength(4);
-  expect(await meet(b, a)).toMatchObject({ pulled: 1 });
+  await b.ctx.instance.store.transact((writer) =>
+    writer.putSigner({ did: signer.did, publicKey: signer.key.publicKey }),
+  );
+  const insert = (entry: Entry) => b.ctx.instance.store.transact((writer) => writer.insert([entry]));
+  await write(b, "th_open", [{}]);
+  await insert(makeEntry({ thread: "th_private", body: { namespace: "secret" } }, { signer }));
+  await meet(a, b);
+  await insert(makeEntry({ thread: "th_private", body: { namespace: "more" } }, { signer }));
+  expect(await meet(a, b)).toMatchObject({ pulled: 0, rounds: 1 });
 });
 
 test("who pulls knows the pair", async () => {

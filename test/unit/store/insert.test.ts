@@ -55,7 +55,10 @@ function opened(): Entry[] {
     makeEntry({ thread: `th_odd_${n}`, body: { namespace } }),
   );
   const beside = makeEntry({ thread: "th_odd_0", body: {} });
-  return [...several, ...odd, beside];
+  const many = Array.from({ length: 70 }, (_, n) =>
+    makeEntry({ thread: "th_many", body: { namespace: `n${n % 66}` } }),
+  );
+  return [...several, ...odd, beside, ...many];
 }
 
 test("an upgrade finds the namespaces that inserting finds", async () => {
