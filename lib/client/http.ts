@@ -94,10 +94,16 @@ export class HttpClient {
   }
 }
 
+const HEALTH_MS = 10_000;
+
 /** By its health: an earlier release has no header, and a proxy may drop what it does not know. */
 async function isInstance(url: string): Promise<boolean> {
   try {
-    const response = await fetch(`${url}/health`, { headers: { accept: JSON_TYPE }, redirect: "manual" });
+    const response = await fetch(`${url}/health`, {
+      headers: { accept: JSON_TYPE },
+      redirect: "manual",
+      signal: AbortSignal.timeout(HEALTH_MS),
+    });
     const { instance_did, version } = (await response.json()) as Record<string, unknown>;
     return isDid(instance_did) && typeof version === "string";
   } catch {

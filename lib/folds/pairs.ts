@@ -47,11 +47,16 @@ export class PairFold {
   readonly #ends = new Map<string, string[]>();
   /** By the peer, where it was said last to live, of whichever pair with it. */
   readonly #urls = new Map<string, string>();
+  /** What the records so far come to, once it was asked for. */
+  #all: Pair[] | null = null;
+  #standing: Pair[] | null = null;
   /** Of every record of the thread. */
   readonly #parents = new Map<string, string[]>();
 
   /** To be told of every record of the thread, whoever signed it: what one descends from may lead through any. */
   place(entry: Entry): void {
+    this.#all = null;
+    this.#standing = null;
     this.#parents.set(entry.id, parentsOf(entry));
   }
 
@@ -92,18 +97,22 @@ export class PairFold {
   }
 
   /** Each by itself, in the order in which they were opened. */
-  all(): Pair[] {
-    return [...this.#opened.values()].map((pair) =>
+  all(): readonly Pair[] {
+    this.#all ??= [...this.#opened.values()].map((pair) =>
       this.#isEnded(pair)
         ? { ...pair, state: "revoked" }
         : { ...pair, url: this.#urls.get(pair.peer_did) ?? null },
     );
+    return this.#all;
   }
 
-  /** One for each peer, of all that are not revoked: what `federation list` shows and the manifest counts. */
-  standing(): Pair[] {
-    const live = this.all().filter(({ state }) => state !== "revoked");
-    return [...Map.groupBy(live, ({ peer_did }) => peer_did).values()].map(united);
+  /** One for each peer, of all that are not revoked: what `federation list` shows. */
+  standing(): readonly Pair[] {
+    if (this.#standing === null) {
+      const live = this.all().filter(({ state }) => state !== "revoked");
+      this.#standing = [...Map.groupBy(live, ({ peer_did }) => peer_did).values()].map(united);
+    }
+    return this.#standing;
   }
 
   /** The pair of this id, or that which it is a part of; null where there is none. */
@@ -123,7 +132,7 @@ export class PairFold {
     return [id, this.#requests.get(id) ?? []].flat();
   }
 
-  /** How many are not revoked by records of their own: what a manifest counted before they stood as one. */
+  /** How many are not revoked by records of their own, each by itself: what a manifest counts. */
   get unrevoked(): number {
     return [...this.#opened.values()].filter(({ state }) => state !== "revoked").length;
   }

@@ -104,7 +104,7 @@ export async function bundleSource(
           )
       : null,
     records: bare ? 0 : (await reader.totals()).records,
-    federationPairs: bare ? 0 : folds.pairs.standing().length,
+    federationPairs: bare ? 0 : folds.pairs.unrevoked,
     consentGrants: bare ? 0 : folds.consent.all().length,
     heads: bare ? nothing : () => reader.entryHeads(),
     entries: bare ? nothing : () => reader.entries(),

@@ -7,6 +7,7 @@ import { type KeyPair, keyFromSeed } from "../identity/key.ts";
 import { repairPointer, retireKey, saveKey } from "../identity/keys_folder.ts";
 import type { InsertResult, Reader, Totals, Writer } from "../store/types.ts";
 import { closeRevokedDevices } from "./devices.ts";
+import { pairWith } from "./federation.ts";
 import type { Inspection } from "./inspect.ts";
 import { Instance, type Ports, type Signer } from "./instance.ts";
 import {
@@ -80,9 +81,15 @@ export async function importBundle(
   const importing = new Import(instance, options, received);
   const { did } = await instance.store.read((reader) => instance.signer(reader));
   const adoption = importing.adoptionBy(did);
-  if (adoption !== null) await beforeAdoption?.(adoption);
+  if (adoption !== null && (!options.dryRun || !(await isPeer(instance, adoption.did))))
+    await beforeAdoption?.(adoption);
   if (options.dryRun) return await instance.store.read((reader) => importing.rehearse(reader));
   return await importing.commit();
+}
+
+/** What is learnt of a peer is written to its pair, and a dry run writes nothing. */
+function isPeer(instance: Instance, did: string): Promise<boolean> {
+  return instance.store.read(async (reader) => (await pairWith(instance, reader, did)) !== null);
 }
 
 class Import {

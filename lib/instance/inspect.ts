@@ -42,10 +42,10 @@ export async function inspectBundle(
 }
 
 function checkCounts(manifest: Manifest, folds: InstanceFolds): void {
-  const { pairs, consent } = folds;
-  // Bundles of earlier releases count each of several pairs with one peer.
-  const standing = manifest.federation_pairs === pairs.unrevoked ? pairs.unrevoked : pairs.standing().length;
-  const counts = { federation_pairs: standing, consent_grants: consent.all().length };
+  const counts = {
+    federation_pairs: folds.pairs.unrevoked,
+    consent_grants: folds.consent.all().length,
+  };
   for (const [name, found] of Object.entries(counts) as [keyof typeof counts, number][]) {
     if (manifest[name] !== found) {
       throw malformed(MANIFEST, `${name} is ${manifest[name]}, but the records hold ${found}`);

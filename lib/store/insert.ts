@@ -6,7 +6,6 @@ import { parentsOf } from "../record/parents.ts";
 import type { Entry } from "../record/types.ts";
 import { namespaceOf, readNamespaces, writeNamespaces } from "./namespaces.ts";
 import { idBytes } from "./reader.ts";
-import { STRANDED } from "./schema.ts";
 import type { InsertResult } from "./types.ts";
 
 /** Notes that records of these threads which are here already have come to be shared with others, or with fewer. */
@@ -27,7 +26,6 @@ interface OpenThread {
   clock: number;
   isNew: boolean;
   namespace: string;
-  stranded: number;
   digest: DigestSum;
 }
 
@@ -130,7 +128,6 @@ export class Inserter {
       }
       const parents = parentsOf(entry);
       if (parents.length === 0) opened.add(namespaceOf(entry));
-      if (thread.stranded === 1) this.#leadBack(thread.no, entry, id);
       this.#follow(thread.no, entry, id, parents, heads);
     }
     const addHead = db.query("INSERT INTO heads VALUES (?, ?, ?)");
@@ -141,40 +138,11 @@ export class Inserter {
       opened.size === 0
         ? thread.namespace
         : writeNamespaces(new Set([...readNamespaces(thread.namespace), ...opened]));
-    const stranded = thread.stranded === 1 && this.#isStranded(thread.no) ? 1 : 0;
     db.query(
-      "UPDATE threads SET records = ?, forks = ?, clock = ?, digest = ?, namespace = ?, stranded = ? WHERE no = ?",
-    ).run(
-      thread.records,
-      thread.forks,
-      thread.clock,
-      thread.digest.toBytes(),
-      namespace,
-      stranded,
-      thread.no,
-    );
+      "UPDATE threads SET records = ?, forks = ?, clock = ?, digest = ?, namespace = ? WHERE no = ?",
+    ).run(thread.records, thread.forks, thread.clock, thread.digest.toBytes(), namespace, thread.no);
     // Whoever follows the store by its numbers may have passed over what has come in under other namespaces.
-    if (!thread.isNew && (namespace !== thread.namespace || stranded !== thread.stranded))
-      openLate(db, [thread.no]);
-  }
-
-  /** Whatever stranded records descend from is wanted, up to what opens their thread. */
-  #leadBack(thread: number, entry: Pick<Entry, "canonical" | "thread">, id: Uint8Array): void {
-    const db = this.#db;
-    if (db.query("SELECT 1 FROM wanted WHERE thread = ? AND id = ?").get(thread, id) === null) return;
-    const want = db.query("INSERT OR IGNORE INTO wanted VALUES (?, ?)");
-    const here = db.query("SELECT canonical FROM records WHERE id = ? AND thread = ?");
-    const parents = parentsOf(entry);
-    for (const parent of parents) {
-      const bytes = idBytes(parent);
-      if (want.run(thread, bytes).changes === 0) continue;
-      const record = here.get(bytes, thread) as { canonical: Uint8Array } | null;
-      if (record) parents.push(...parentsOf({ ...record, thread: entry.thread }));
-    }
-  }
-
-  #isStranded(no: number): boolean {
-    return this.#db.query(`SELECT 1 FROM threads WHERE no = ? AND ${STRANDED}`).get(no) !== null;
+    if (!thread.isNew && namespace !== thread.namespace) openLate(db, [thread.no]);
   }
 
   /** Keeps heads and gaps: the parents of `entry` are heads no longer, and it is one unless a child came first. */
@@ -238,7 +206,7 @@ export class Inserter {
   #openThread(name: string): OpenThread {
     const db = this.#db;
     const row = db
-      .query("SELECT no, records, forks, clock, digest, namespace, stranded FROM threads WHERE thread = ?")
+      .query("SELECT no, records, forks, clock, digest, namespace FROM threads WHERE thread = ?")
       .get(name) as (Omit<OpenThread, "digest" | "isNew"> & { digest: Uint8Array }) | null;
     if (row) return { ...row, isNew: false, digest: DigestSum.fromBytes(row.digest) };
     const { lastInsertRowid } = db
@@ -253,7 +221,6 @@ export class Inserter {
       clock: -1,
       isNew: true,
       namespace: "",
-      stranded: 0,
       digest: new DigestSum(),
     };
   }

@@ -45,12 +45,11 @@ type EntryColumns = HeadColumns & { canonical: Uint8Array };
 type ThreadColumns = Omit<ThreadRow, "digest" | "namespaces" | "kept"> & {
   digest: Uint8Array;
   namespace: string;
-  stranded: number;
 };
 
-function threadRow({ digest, namespace, stranded, ...row }: ThreadColumns): ThreadRow {
+function threadRow({ digest, namespace, ...row }: ThreadColumns): ThreadRow {
   const kept = namespace === KEPT;
-  const namespaces = kept || stranded === 1 ? [] : [...readNamespaces(namespace)];
+  const namespaces = kept ? [] : [...readNamespaces(namespace)];
   return { ...row, digest: toHex(digest), namespaces, kept };
 }
 
@@ -198,14 +197,14 @@ export class SqliteReader implements Reader {
 
   async thread(thread: string): Promise<ThreadRow | null> {
     const row = this.statement<ThreadColumns, [string]>(
-      "SELECT thread, records, forks, clock, digest, namespace, stranded FROM threads WHERE thread = ?",
+      "SELECT thread, records, forks, clock, digest, namespace FROM threads WHERE thread = ?",
     ).get(thread);
     return row && threadRow(row);
   }
 
   threads({ after = "", limit = ALL }: { after?: string; limit?: number } = {}): AsyncIterable<ThreadRow[]> {
     return this.#batches(
-      `SELECT thread, records, forks, clock, digest, namespace, stranded FROM threads
+      `SELECT thread, records, forks, clock, digest, namespace FROM threads
        WHERE thread > ? ORDER BY thread LIMIT ?`,
       [after, limit],
       threadRow,
@@ -451,7 +450,7 @@ const BEYOND = new Uint8Array(33).fill(0xff);
 
 /** Of a column as `writeNamespaces` writes it; `$` is the list. */
 const NAMESPACES_IN =
-  "stranded = 0 AND (namespace IN $ OR (namespace GLOB char(10) || '*' AND NOT EXISTS (SELECT 1 FROM json_each(namespace) WHERE value NOT IN $)))";
+  "(namespace IN $ OR (namespace GLOB char(10) || '*' AND NOT EXISTS (SELECT 1 FROM json_each(namespace) WHERE value NOT IN $)))";
 
 /** A subquery for the numbers of the selected threads, with its parameters. */
 function selected(selection: Selection): { sql: string; params: string[] } {

@@ -3,7 +3,7 @@ import { toHex } from "../base/bytes.ts";
 import { DigestSum } from "../record/digest.ts";
 import { parentsOf } from "../record/parents.ts";
 import { namespaceOf } from "./namespaces.ts";
-import { NAMESPACES, STRANDED } from "./schema.ts";
+import { NAMESPACES } from "./schema.ts";
 
 const DERIVED = ["threads", "totals", "actors", "signers", "heads", "gaps"] as const;
 
@@ -64,7 +64,7 @@ function rebuildParents(db: Database): void {
     );
     db.run(
       `UPDATE threads SET namespace = (SELECT ${NAMESPACES} FROM
-       (SELECT name FROM temp.opened o WHERE o.thread = threads.no ORDER BY name)), stranded = ${STRANDED}`,
+       (SELECT name FROM temp.opened o WHERE o.thread = threads.no ORDER BY name))`,
     );
   } finally {
     db.run("DROP TABLE temp.named");

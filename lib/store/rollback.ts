@@ -1,7 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { openLate } from "./insert.ts";
 import { rebuildDerived } from "./rebuild.ts";
-import { STRANDED } from "./schema.ts";
 import type { ImportBatch, RolledBack } from "./types.ts";
 
 /**
@@ -31,19 +30,14 @@ export function rollBack(db: Database, { n, seqBefore }: ImportBatch, at: number
 }
 
 function rebuild(db: Database): void {
-  db.run("CREATE TEMP TABLE shared_as AS SELECT no, namespace, stranded FROM threads");
-  db.run("DELETE FROM wanted WHERE thread NOT IN (SELECT no FROM threads)");
+  db.run("CREATE TEMP TABLE shared_as AS SELECT no, namespace FROM threads");
   try {
     rebuildDerived(db);
-    // What nobody here descends from any more is wanted no longer.
-    db.run(`DELETE FROM wanted WHERE NOT EXISTS (SELECT 1 FROM gaps g WHERE g.thread = wanted.thread AND g.id = wanted.id)
-      AND NOT EXISTS (SELECT 1 FROM records r WHERE r.id = wanted.id AND r.thread = wanted.thread)`);
-    db.run(`UPDATE threads SET stranded = ${STRANDED}`);
     // Who follows the store by its numbers may have passed over what is shared again.
     const changed = db
       .query(
         `SELECT t.no FROM threads t JOIN temp.shared_as s ON s.no = t.no
-         WHERE s.namespace <> t.namespace OR s.stranded <> t.stranded`,
+         WHERE s.namespace <> t.namespace`,
       )
       .all() as { no: number }[];
     openLate(

@@ -30,18 +30,6 @@ export const NAMESPACES_OF_RECORDS = `(SELECT ${NAMESPACES} FROM (
     FROM (SELECT CAST(r.canonical AS TEXT) AS record FROM records r WHERE r.thread = threads.no) o
     WHERE json_array_length(o.record, '$.parents') = 0 ORDER BY name))`;
 
-/** Whether a row of `threads` holds records of an import that lead back to others that are not here. */
-export const STRANDED = `EXISTS (SELECT 1 FROM wanted w WHERE w.thread = threads.no
-    AND NOT EXISTS (SELECT 1 FROM records r WHERE r.id = w.id AND r.thread = w.thread))`;
-
-/**
- * What an import leaves without an opening record, as when an actor moves, leads back by these to the one that would tell
- * how private it is. Any other could be written by whoever guesses the thread's name.
- */
-export const STRAND = `
-  INSERT OR IGNORE INTO wanted SELECT g.thread, g.id FROM gaps g JOIN threads t ON t.no = g.thread WHERE t.namespace = '';
-  UPDATE threads SET stranded = 1 WHERE namespace = '' AND no IN (SELECT thread FROM wanted);`;
-
 /**
  * Forward migrations: statement N takes a store from schema N to N + 1. A released one is never edited.
  *
@@ -135,14 +123,10 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE tokens ADD COLUMN batch INTEGER;
   `,
   `
-  -- 1: its records lead back to some that are wanted and not here
-  ALTER TABLE threads ADD COLUMN stranded INTEGER NOT NULL DEFAULT 0;
   -- grows whenever records that had come in already came to be shared with others
   ALTER TABLE threads ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX threads_late ON threads (late) WHERE late > 0;
-  CREATE TABLE wanted (thread INTEGER NOT NULL, id BLOB NOT NULL, PRIMARY KEY (thread, id)) WITHOUT ROWID;
   UPDATE threads SET namespace = ${NAMESPACES_OF_RECORDS};
-  ${STRAND}
   `,
 ];
 

@@ -36,7 +36,7 @@ export interface ThreadRow {
   digest: string;
   /**
    * What its opening bodies name, else `default`, sorted: it is shared with those who may have all of them. None as long
-   * as there is no opening record, while records of an import lead back to others that are not here, and when it is kept.
+   * as there is no opening record, and when it is kept.
    */
   namespaces: string[];
   /** Shared with nobody for ever: an opening record names what cannot be granted. */

@@ -4,7 +4,6 @@ import { Inserter } from "./insert.ts";
 import { identityText, SqliteReader } from "./reader.ts";
 import { rebuildDerived } from "./rebuild.ts";
 import { rollBack } from "./rollback.ts";
-import { STRAND } from "./schema.ts";
 import type {
   Account,
   Attempts,
@@ -192,7 +191,6 @@ export class SqliteWriter extends SqliteReader implements Writer {
 
   async endImport(n: number, inserted: number): Promise<void> {
     this.statement<never, [number, number]>("UPDATE imports SET inserted = ? WHERE n = ?").run(inserted, n);
-    this.db.run(STRAND);
   }
 
   async rollBack(batch: ImportBatch, at: number): Promise<RolledBack> {

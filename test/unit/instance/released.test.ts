@@ -58,6 +58,17 @@ const HELD = {
     },
     account: { description: "released", created_at: "2026-11-02T00:00:00.002Z" },
   },
+  "0.33.0-schema-4": {
+    status: {
+      ...ACTIVE,
+      instance_did: "did:sync:instance:released-2d5e3b6bba71e1d4eb40263930beaa8d14e6b368",
+      epoch: 1795987577011,
+      records: 5,
+      threads: 3,
+      digest: "4a8ab5a5de7c0872c072866b2d0ba9351560940152756bff3014577f060506e6",
+    },
+    account: { description: "released", created_at: "2026-11-29T21:26:23.084Z" },
+  },
 };
 
 test.each(Object.entries(HELD))(
@@ -116,6 +127,18 @@ test.each(RELEASES)(
     expect(await exported(restored, options)).toEqual(bundle);
   },
 );
+
+test("a thread that the fourth schema took for a public one is none after an upgrade", async () => {
+  using folder = new ScratchFolder();
+  const instance = await Instance.open(copyOf("0.33.0-schema-4", folder), {}, { ownsLog: true });
+  const threads = await instance.store.read((reader) => Array.fromAsync(reader.threads()));
+  expect(threads.flat().map(({ thread, namespaces, kept }) => [thread, namespaces, kept])).toEqual([
+    ["th_goal", ["default"], false],
+    ["th_odd", [], true],
+    ["th_private", ["default", "private"], false],
+  ]);
+  await instance.close();
+});
 
 test("every release's home is among these", () => {
   expect(Object.keys(HELD)).toEqual([...RELEASES]);
