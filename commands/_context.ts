@@ -32,8 +32,8 @@ export interface Context {
   /** Columns of the terminal that standard output is, or null. */
   readonly width: number | null;
   /**
-   * Aborts on SIGINT, SIGTERM, or SIGHUP where that is not ignored. Who reads it takes over: a command that never does dies at once, as usual.
-   * A second signal ends the process in any case.
+   * Aborts on SIGINT, SIGTERM, or SIGHUP where that is not ignored. Who reads it takes over: a command that never does dies
+   * at once, as usual. A second one ends the process in any case, except SIGHUP: a shell sends it beside the system.
    */
   readonly signal: AbortSignal;
   /** The signal that arrived, for the exit status. */
@@ -84,8 +84,8 @@ class ProcessContext implements Context {
       this.#abort = abort;
       const names: Interruption[] = ignoresHangup() ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
       for (const name of names) {
-        process.once(name, () => {
-          this.interruptedBy = name;
+        process[name === "SIGHUP" ? "on" : "once"](name, () => {
+          this.interruptedBy ??= name;
           abort.abort();
         });
       }

@@ -2,11 +2,17 @@ import type { Context } from "./_kit.ts";
 
 /** What commands share that serve in the foreground until a signal ends them. */
 
-/** Shows whoever watches what goes to the log; scripts hear nothing. */
-export async function watcher({ output }: Context): Promise<{ echo?: (text: string) => void }> {
+/** Shows whoever watches what goes to the log; scripts hear nothing. That nobody watches any more ends nothing. */
+export async function watcher({ output, err }: Context): Promise<{ echo?: (text: string) => void }> {
   if (output !== "text") return {};
   const { createConsola } = await import("consola");
-  const terminal = createConsola({ stdout: process.stderr, stderr: process.stderr });
+  const { isTTY, columns } = process.stderr;
+  const write = (text: string) => {
+    err.write(text).catch(() => undefined);
+    return true;
+  };
+  const stream = { isTTY, columns, write } as unknown as NodeJS.WriteStream;
+  const terminal = createConsola({ stdout: stream, stderr: stream });
   return { echo: (text) => terminal.info(text) };
 }
 

@@ -37,10 +37,15 @@ export class OwnerAccess {
       return await use(ask);
     } finally {
       if (--grant.uses === 0) {
-        this.#grants.delete(id);
+        if (this.#grants.get(id) === grant) this.#grants.delete(id);
         await grant.opened.then(({ revoke }) => revoke()).catch(() => undefined);
       }
     }
+  }
+
+  /** The instance was stopped under those who call it now; whoever comes after them wakes it and has a token of his own. */
+  forget(id: string): void {
+    this.#grants.delete(id);
   }
 }
 

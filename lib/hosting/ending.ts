@@ -65,7 +65,10 @@ async function endAlone(
       const isQuiet = await quiet.quiet(instance.id, AbortSignal.any([ports.deadline(QUIET_MS), lost]));
       lost.throwIfAborted();
       // What is still under way could be answered after the comparison, and be removed all the same.
-      if (!isQuiet) await driver.sleep(stepFor(hosting, instance, END_MS));
+      if (!isQuiet) {
+        await driver.sleep(stepFor(hosting, instance, END_MS));
+        access.forget(instance.id);
+      }
       did = await compare(access, instance, proof);
     }
   } catch (error) {

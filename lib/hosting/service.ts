@@ -35,28 +35,46 @@ export class HostingService {
   async resume(): Promise<void> {
     const { registry, driver } = this.hosting;
     await resumeEnds(this.hosting, this.awake);
+    const moved: string[] = [];
     for (const instance of await registry.list({ states: ["provisioning", "ready"] }))
-      await this.#readdress(instance);
+      if ((await this.#readdress(instance)) && instance.state === "ready") moved.push(instance.id);
+    this.hosting.ports.background(this.#publish(moved));
     await this.provisioner.resume();
     for (const instance of await registry.list({ states: ["ready"] })) {
       if ((await driver.address(instance, instance.handles)) !== null) this.awake.found(instance.id);
     }
   }
 
-  /** The service may have another name or port than when the instance was made. */
-  async #readdress(instance: HostedInstance): Promise<void> {
+  /** Wakes instances one after another: as it starts, each tells the directory where it is reached now. Never rejects. */
+  async #publish(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      if (this.hosting.ports.stopping.aborted) return;
+      await this.awake
+        .serve(id, async () => new Response())
+        .then(() => this.awake.sleep(id))
+        .catch((error) => this.hosting.ports.log("publish-failed", { instance: id, error: String(error) }));
+    }
+  }
+
+  /** The service may have another name or port than when the instance was made. True where it has. */
+  async #readdress(instance: HostedInstance): Promise<boolean> {
     const { registry, driver, settings, ports } = this.hosting;
     const { id, label, url: from } = instance;
     const url = instanceUrl(settings, label);
-    if (url === from) return;
-    if (!driver.readdress) return ports.log("readdress-impossible", { instance: id, url: from, wanted: url });
+    if (url === from) return false;
+    if (!driver.readdress) {
+      ports.log("readdress-impossible", { instance: id, url: from, wanted: url });
+      return false;
+    }
     try {
       const step = stepFor(this.hosting, { ...instance, url }, settings.deadlines.boot);
       await driver.readdress(step, from);
       await registry.putUrl(id, url);
       ports.log("readdressed", { instance: id, from, to: url });
+      return true;
     } catch (error) {
       ports.log("readdress-failed", { instance: id, error: String(error) });
+      return false;
     }
   }
 

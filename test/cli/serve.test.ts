@@ -100,6 +100,25 @@ test("a terminal that is closed ends it in order; nohup keeps it", async () => {
   expect(await kept.child.exited).toBe(0);
 });
 
+test("nobody who watches any more ends it, loses nothing, and is no hindrance to the next start", async () => {
+  await using box = new Box();
+  const child = Bun.spawn([splBinary(), "serve", "--port", "0"], {
+    cwd: box.home.path,
+    env: box.home.env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  await child.stdout.getReader().read();
+  // The reader goes away: `spl serve 2>&1 | head`, a terminal that is closed.
+  await child.stderr.cancel();
+  for (let n = 0; n < 5; n++) await box.ok("do", `thing ${n}`);
+  for (let n = 0; n < 3; n++) child.kill("SIGHUP");
+  expect(await child.exited).toBe(0);
+  await box.serve();
+  expect(await box.json("status")).toMatchObject({ records: 5 });
+});
+
 test("start and stop are the same by name, and tell machines", async () => {
   await using box = new Box();
   const ready = await box.json<Ready>("start", "--port", "0", "--isolated");

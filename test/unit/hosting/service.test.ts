@@ -355,6 +355,22 @@ describe("the end of an instance", () => {
     }
   });
 
+  test("does not wait for a download that nobody reads on, nor ask by its token", async () => {
+    await using here = await HostingHere.open();
+    const { view, cookie } = await here.owned("myteam");
+    answerAsInstance(here);
+    const { ports } = here.service.hosting;
+    const deadline = ports.deadline;
+    ports.deadline = (ms) => deadline(ms === 30_000 ? 20 : ms);
+    const stalled = await here.request(`/v1/provision/${view.id}/bundle`, { cookie });
+    const steps: string[] = [];
+    here.driver.before = (step) => void steps.push(step);
+    const { bundle_sha256 } = BUNDLE;
+    const left = await here.post(`/v1/provision/${view.id}/leave`, { bundle_sha256 }, { cookie });
+    expect([left.status, ...steps]).toEqual([200, "sleep", "wake", "mint", "destroy"]);
+    await stalled.body!.cancel();
+  });
+
   test("removes nothing when the lease was lost during the comparison", async () => {
     await using here = await HostingHere.open();
     const { view, cookie } = await here.owned("myteam");
