@@ -6,6 +6,7 @@ import type { LockKind } from "../lib/bundle/encrypt.ts";
 import type { RestoreSummary } from "../lib/instance/types.ts";
 import { backupKey, backupKeyArgs } from "./_backup.ts";
 import { askToUnlock, decryptArgs, plainBundle } from "./_bundle_file.ts";
+import { requireDid } from "./_given.ts";
 import { ADOPTED, summaryNotes, summaryText, verifiedText } from "./_import_text.ts";
 import { type Context, defineSpl, jsonLine, runAlone } from "./_kit.ts";
 import { storedBundle } from "./_stored_bundle.ts";
@@ -39,6 +40,7 @@ const command = defineSpl({
   ],
   run: async (ctx, { file, home: folder, newIdentity, expectDid, deep, ...keys }) => {
     const { restoreBundle } = await import("../lib/instance/restore.ts");
+    if (expectDid !== undefined) requireDid(expectDid);
     const home = folder === undefined ? defaultHome(ctx.env) : resolve(ctx.cwd, folder);
     const key = await backupKey(ctx, keys);
     const { name, chunks } = await bundleOf(ctx, file, expectDid ?? null);

@@ -4,7 +4,7 @@ import { clock } from "./checks/clock.ts";
 import { disk, permissions } from "./checks/home.ts";
 import { identity, steward } from "./checks/identity.ts";
 import { peers } from "./checks/peers.ts";
-import { forks, integrity, rebuild, records, schema } from "./checks/records.ts";
+import { forks, integrity, noRebuild, rebuild, records, schema } from "./checks/records.ts";
 import { failure, type HomeCheck, type InstanceCheck, type Result } from "./checks/result.ts";
 import { tokens } from "./checks/tokens.ts";
 import { Instance, type Ports } from "./instance.ts";
@@ -33,7 +33,8 @@ const HOME_CHECKS: readonly HomeCheck[] = [permissions, disk];
 
 /** In the order of their rows. To add a check, write its file and name it here. */
 function instanceChecks({ store }: Instance, options: DoctorOptions): InstanceCheck[] {
-  if (store.schema < SCHEMA_VERSION) return [integrity, schema, identity];
+  if (store.schema < SCHEMA_VERSION)
+    return [integrity, schema, ...(options.rebuild ? [noRebuild] : []), identity];
   return [
     integrity,
     ...(options.rebuild ? [rebuild] : []),

@@ -68,6 +68,8 @@ export async function restoreBundle(
         hint: "wait for it to end and try again",
       });
     }
+    // What was not there before the bundle was waited for may have been made since.
+    refuseInstance(paths);
     clear(paths);
     const summary = await new Restore(paths, ports, options, onVerified).run(all);
     const problem = await problemOf(home, summary.receipt!, ports);

@@ -95,12 +95,13 @@ describe.each(["SIGTERM", "SIGKILL"] as const)(
 
       const listed = JSON.parse((await operator(hosting, "list", "-o", "json")).stdout) as { url: string }[];
       expect(listed.map((each) => each.url)).toEqual([url]);
-      expect((await fetch(`${url}/health`)).status).toBe(200);
+      // Before anybody has called it there: that is where its peers look for it.
       const statement = await until(
         () => hosting.visitor().json<{ url: string }>(`/directory/${encodeURIComponent(instance_did)}`),
         (told) => told.url === url,
       );
       expect(statement.url).toBe(url);
+      expect((await fetch(`${url}/health`)).status).toBe(200);
     });
   },
 );

@@ -266,6 +266,34 @@ describe("refused", () => {
     expect(existsSync(homeOf(box))).toBe(false);
   });
 
+  test("onto an instance that was made while the bundle was waited for; no key stays there", async () => {
+    await using box = new Box();
+    const child = Bun.spawn([splBinary(), "restore", "-"], {
+      env: box.home.env,
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    // It has looked, and waits for the bundle.
+    await child.stderr.getReader().read();
+    await box.ok("init");
+    const made = filesOf(homeOf(box));
+    child.stdin.write(readFileSync(bundle));
+    await child.stdin.end();
+    expect(await child.exited).toBe(5);
+    expect(filesOf(homeOf(box))).toEqual(made);
+  });
+
+  test("what cannot be a DID is no DID to expect", async () => {
+    await using box = new Box();
+    expect(await box.spl(["restore", bundle, "--expect-did", "me"])).toEqual({
+      stdout: "",
+      stderr: '"me" is no DID; write a DID, like did:sync:user:alice\n',
+      status: 2,
+    });
+    expect(existsSync(homeOf(box))).toBe(false);
+  });
+
   test("while another restore fills the same folder, which completes", async () => {
     await using box = new Box();
     const whole = readFileSync(bundle);

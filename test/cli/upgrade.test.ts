@@ -75,6 +75,9 @@ for (const release of RELEASES) {
     for (const flags of [[], ["--deep"], ["--rebuild"]]) {
       const { stdout, status } = await box.spl(["doctor", ...flags]);
       expect(stdout).toContain("PASS  store ");
+      expect(stdout.includes("WARN  rebuild      nothing is rebuilt before the store is upgraded")).toBe(
+        flags.includes("--rebuild"),
+      );
       expect(stdout).toContain(
         `WARN  schema       the store is of an earlier release (schema ${schema}, this one has ${SCHEMA_VERSION}): the rest is examined when it is upgraded  → spl serve --daemon copies it, then upgrades it\n`,
       );

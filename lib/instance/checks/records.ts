@@ -26,6 +26,12 @@ export const schema: InstanceCheck = {
     ),
 };
 
+/** Of a store of an earlier release. */
+export const noRebuild: InstanceCheck = {
+  name: "rebuild",
+  run: async () => warn("nothing is rebuilt before the store is upgraded", "spl serve --daemon upgrades it"),
+};
+
 /** Mends as it checks. */
 export const rebuild: InstanceCheck = {
   name: "rebuild",
