@@ -9,6 +9,7 @@ export interface Writer {
    * @throws ClosedPipe, SplError disk_full or file_unreadable, of this write or an earlier one
    */
   write(chunk: string | Uint8Array): Promise<void>;
+  /** As `write`, and resolves when it is out: what is said on another stream then comes behind it. */
   line(text: string): Promise<void>;
   /** Resolves when everything has reached the operating system. */
   flush(): Promise<void>;
@@ -48,8 +49,10 @@ export class FdWriter implements Writer {
     if (this.#waitingBytes > HIGH_WATER) await this.flush();
   }
 
-  line(text: string): Promise<void> {
-    return this.write(`${text}\n`);
+  async line(text: string): Promise<void> {
+    await this.write(`${text}\n`);
+    // It keeps what went wrong for the next write, and never rejects.
+    await this.#drain;
   }
 
   async flush(): Promise<void> {

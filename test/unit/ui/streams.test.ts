@@ -24,6 +24,22 @@ test("chunks of any kind arrive whole and in order, awaited or not", async () =>
   expect(readFileSync(path, "utf8")).toBe(expected);
 });
 
+test("two streams to one place: what follows an awaited line comes behind it", async () => {
+  using home = new ScratchHome();
+  const path = join(home.path, "both");
+  const fd = openSync(path, "a");
+  const [out, err] = [new FdWriter(fd, "out"), new FdWriter(fd, "err")];
+  let expected = "";
+  for (let i = 0; i < 200; i++) {
+    await err.line(`warning ${i}`);
+    await out.write(`result ${i}\n`);
+    await out.flush();
+    expected += `warning ${i}\nresult ${i}\n`;
+  }
+  closeSync(fd);
+  expect(readFileSync(path, "utf8")).toBe(expected);
+});
+
 test.skipIf(process.platform !== "linux")("a full disk is an error that says so", async () => {
   const fd = openSync("/dev/full", "w");
   const writer = new FdWriter(fd, "standard output");
