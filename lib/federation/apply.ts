@@ -1,7 +1,7 @@
 import { SplError } from "../base/errors.ts";
 import { MAX_CLOCK_JUMP } from "../base/limits.ts";
 import { Breath } from "../base/turn.ts";
-import { RESERVED_THREADS } from "../folds/reserved.ts";
+import { isReserved } from "../folds/reserved.ts";
 import type { KeyPair } from "../identity/key.ts";
 import type { Instance } from "../instance/instance.ts";
 import { foldReserved } from "../instance/reserved.ts";
@@ -19,7 +19,6 @@ import { sharedWith } from "./shared.ts";
 
 /** Records between two turns of the event loop: some 10 ms. */
 const STEP = 100;
-const RESERVED: ReadonlySet<string> = new Set(Object.values(RESERVED_THREADS));
 
 /** What is shared with an active pair at this moment, and who this instance is. */
 export interface Link {
@@ -108,7 +107,7 @@ async function admit(
     ? admits(shared, thread, row.namespaces)
     : row?.kept !== true && admitsUnopened(shared, thread);
   if (!mayEnter || closed.has(thread)) {
-    for (const { id } of entries) refused.add(RESERVED.has(thread) ? "reserved" : "not_shared", id);
+    for (const { id } of entries) refused.add(isReserved(thread) ? "reserved" : "not_shared", id);
     return [];
   }
   let clock = row?.clock ?? 0;

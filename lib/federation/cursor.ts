@@ -1,5 +1,6 @@
 import { concatBytes, toBase64Url, utf8 } from "../base/bytes.ts";
 import { SplError } from "../base/errors.ts";
+import { nodeCrypto } from "../base/node_crypto.ts";
 import type { KeyPair } from "../identity/key.ts";
 import type { Reader, Selection } from "../store/types.ts";
 import { selectionHash } from "./shared.ts";
@@ -26,20 +27,14 @@ const TAG_BYTES = 16;
 const SEQ_BYTES = 8;
 const ID_BYTES = 8;
 
-let loaded: typeof import("node:crypto") | undefined;
-function crypto(): typeof import("node:crypto") {
-  loaded ??= process.getBuiltinModule("node:crypto");
-  return loaded;
-}
-
 /**
  * AES-256-GCM (NIST SP 800-38D), bound to all that the cursor is good for. Numbers and ids count what is private as well,
  * which no peer is to learn.
  * @param seq the number behind which the next page begins
  */
 export async function writeCursor(reader: Reader, of: CursorOf, seq: number): Promise<string> {
-  const iv = crypto().randomBytes(IV_BYTES);
-  const cipher = crypto().createCipheriv(CIPHER, keyOf(of), iv).setAAD(boundTo(of));
+  const iv = nodeCrypto().randomBytes(IV_BYTES);
+  const cipher = nodeCrypto().createCipheriv(CIPHER, keyOf(of), iv).setAAD(boundTo(of));
   const sealed = concatBytes(cipher.update(await placeAt(reader, seq)), cipher.final());
   return toBase64Url(concatBytes(iv, cipher.getAuthTag(), sealed));
 }
@@ -65,7 +60,7 @@ function unsealed(text: string, of: CursorOf): Uint8Array | null {
   try {
     const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
     const [iv, tag] = [bytes.subarray(0, IV_BYTES), bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES)];
-    const decipher = crypto()
+    const decipher = nodeCrypto()
       .createDecipheriv(CIPHER, keyOf(of), iv, { authTagLength: TAG_BYTES })
       .setAAD(boundTo(of))
       .setAuthTag(tag);
@@ -85,7 +80,7 @@ async function placeAt(reader: Reader, seq: number): Promise<Uint8Array> {
 
 /** HKDF (RFC 5869) of the instance's own key. */
 function keyOf({ key }: CursorOf): Uint8Array {
-  return new Uint8Array(crypto().hkdfSync("sha256", key.seed, "", "syncropel-cursor-v3", 32));
+  return new Uint8Array(nodeCrypto().hkdfSync("sha256", key.seed, "", "syncropel-cursor-v3", 32));
 }
 
 function boundTo({ store, peer, shared, openings }: CursorOf): Uint8Array {

@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { concatBytes, toHex } from "../base/bytes.ts";
+import { nodeCrypto } from "../base/node_crypto.ts";
 import { isCanonical, isSmallOrder } from "./point.ts";
 import { SPKI } from "./public_key.ts";
 
@@ -21,13 +22,6 @@ const PKCS8 = Uint8Array.fromHex("302e020100300506032b657004220420");
 /** Signers whose keys stay parsed; a bundle or a page of records rarely has more. */
 const CACHED_PUBLIC_KEYS = 1024;
 
-let loaded: typeof import("node:crypto") | undefined;
-/** Loading takes milliseconds, and most commands neither sign nor verify. */
-function crypto(): typeof import("node:crypto") {
-  loaded ??= process.getBuiltinModule("node:crypto");
-  return loaded;
-}
-
 const privateKeys = new WeakMap<Uint8Array, KeyObject>();
 /** By hex of the raw key, oldest first; null for a key that the policy refuses. */
 const publicKeys = new Map<string, KeyObject | null>();
@@ -36,7 +30,7 @@ function privateKey(seed: Uint8Array): KeyObject {
   let key = privateKeys.get(seed);
   if (key === undefined) {
     const der = Buffer.from(concatBytes(PKCS8, seed));
-    key = crypto().createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+    key = nodeCrypto().createPrivateKey({ key: der, format: "der", type: "pkcs8" });
     privateKeys.set(seed, key);
   }
   return key;
@@ -57,22 +51,22 @@ function publicKeyObject(raw: Uint8Array): KeyObject | null {
 function parsePublicKey(raw: Uint8Array): KeyObject | null {
   if (!isCanonical(raw) || isSmallOrder(raw)) return null;
   const der = Buffer.from(concatBytes(SPKI, raw));
-  return crypto().createPublicKey({ key: der, format: "der", type: "spki" });
+  return nodeCrypto().createPublicKey({ key: der, format: "der", type: "spki" });
 }
 
 /** By Bun's native code; browsers have `ed25519.noble.ts` in its place. A seed's bytes must not change once it has signed. */
 export const ed25519: Ed25519 = {
   publicKey(seed) {
-    const der = crypto().createPublicKey(privateKey(seed)).export({ format: "der", type: "spki" });
+    const der = nodeCrypto().createPublicKey(privateKey(seed)).export({ format: "der", type: "spki" });
     return new Uint8Array(der.subarray(SPKI.length));
   },
   sign(message, seed) {
-    return new Uint8Array(crypto().sign(null, message, privateKey(seed)));
+    return new Uint8Array(nodeCrypto().sign(null, message, privateKey(seed)));
   },
   verify(signature, message, publicKey) {
     if (signature.length !== 64 || publicKey.length !== 32) return false;
     const key = publicKeyObject(publicKey);
-    return key !== null && crypto().verify(null, message, key, signature);
+    return key !== null && nodeCrypto().verify(null, message, key, signature);
   },
 };
 
@@ -88,7 +82,7 @@ export async function verifyAside(
   const key = publicKeyObject(publicKey);
   if (key === null) return false;
   return new Promise((resolve, reject) =>
-    crypto().verify(null, message, key, signature, (error, valid) =>
+    nodeCrypto().verify(null, message, key, signature, (error, valid) =>
       error ? reject(error) : resolve(valid),
     ),
   );

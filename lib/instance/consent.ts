@@ -1,7 +1,7 @@
 import { SplError } from "../base/errors.ts";
 import { nextTurn } from "../base/turn.ts";
 import { APPROVED_NAMESPACE, type ConsentGrant } from "../folds/consent.ts";
-import { RESERVED_THREADS } from "../folds/reserved.ts";
+import { isReserved, RESERVED_THREADS } from "../folds/reserved.ts";
 import { emitOwn } from "./emit.ts";
 import type { Instance } from "./instance.ts";
 import { foldReserved } from "./reserved.ts";
@@ -82,10 +82,9 @@ export function listNamespaces(instance: Instance): Promise<NamespaceView[]> {
       return view;
     };
     for (const { from } of grants) viewOf([from]);
-    const reserved = new Set<string>(Object.values(RESERVED_THREADS));
     for await (const rows of reader.threads()) {
       for (const { thread, namespaces, records } of rows) {
-        if (reserved.has(thread)) continue;
+        if (isReserved(thread)) continue;
         const view = viewOf(namespaces);
         view.threads++;
         view.records += records;

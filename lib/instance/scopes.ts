@@ -1,5 +1,5 @@
 import { SplError } from "../base/errors.ts";
-import { RESERVED_THREADS } from "../folds/reserved.ts";
+import { isReserved } from "../folds/reserved.ts";
 import { isDid } from "../record/shape.ts";
 
 /** Plain scopes (spec, section 7). Beside them there are the grains `thread:<id>:read` and `thread:<id>:write`. */
@@ -16,7 +16,6 @@ export const SCOPES = [
 export type Scope = (typeof SCOPES)[number];
 
 const GRAIN = /^thread:(th_[A-Za-z0-9_-]{1,128}):(read|write)$/;
-const RESERVED: ReadonlySet<string | undefined> = new Set(Object.values(RESERVED_THREADS));
 
 /** In whose name a use case runs: an account of the network, or the home's owner. */
 export interface Caller {
@@ -85,6 +84,6 @@ function covers(scopes: readonly string[], wanted: string): boolean {
   if (scopes.includes(wanted) || scopes.includes("admin")) return true;
   const [, thread, access] = GRAIN.exec(wanted) ?? [];
   // `records:write` does not reach the threads that steer the instance, but a grain would.
-  if (access === undefined || (access === "write" && RESERVED.has(thread))) return false;
+  if (access === undefined || (access === "write" && isReserved(thread!))) return false;
   return scopes.includes(`records:${access}`);
 }

@@ -28,7 +28,7 @@ import { SqliteDatabase } from "./sqlite.ts";
 
 /** How often idle instances are looked for, at most, milliseconds. */
 const SWEEP_MS = 30_000;
-/** How often it is looked whether a removal is to be tried again. */
+/** How often it is looked for what came to no end. */
 const UNFINISHED_MS = 10_000;
 
 export interface HostServeOptions {
@@ -128,10 +128,10 @@ export async function serveHost(options: HostServeOptions): Promise<RunningHost>
     ready.resolve(app);
 
     const sweeping = sweep(service, settings.idleMs);
-    const removing = setInterval(() => ports.background(service.unfinished.sweep()), UNFINISHED_MS);
+    const goingOn = setInterval(() => ports.background(service.unfinished.sweep()), UNFINISHED_MS);
     undo.defer(() => {
       clearInterval(sweeping);
-      clearInterval(removing);
+      clearInterval(goingOn);
     });
     undo.defer(async () => {
       stopping.abort();

@@ -5,7 +5,7 @@ import { SplError } from "../../lib/base/errors.ts";
 import { MAX_MESSAGE_BYTES, openReconciliation, stepReconciliation } from "../../lib/federation/reconcile.ts";
 import type { SyncOutcome as Outcome } from "../../lib/federation/syncs.ts";
 import type { Pair } from "../../lib/folds/pairs.ts";
-import { RESERVED_THREADS } from "../../lib/folds/reserved.ts";
+import { isReserved } from "../../lib/folds/reserved.ts";
 import { listPairs, showPair } from "../../lib/instance/federation.ts";
 import type { Selection } from "../../lib/store/types.ts";
 import { json, ndjson } from "../answer.ts";
@@ -64,7 +64,7 @@ export const syncRoutes: Route[] = [
 
 /** @throws SplError usage */
 function refuseReserved(thread: string | undefined): void {
-  if (!Object.values<string | undefined>(RESERVED_THREADS).includes(thread)) return;
+  if (thread === undefined || !isReserved(thread)) return;
   throw new SplError("usage", `${thread} holds an instance's own state, which no sync carries`, {
     hint: "spl export does, for another home of the same identity",
   });
