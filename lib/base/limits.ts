@@ -35,3 +35,6 @@ export const MAX_SIGNATURES_BYTES = 4 * 1024 * 1024;
 export const MAX_LIST_BYTES = 16 * 1024 * 1024;
 /** Records one bundle may claim. */
 export const MAX_BUNDLE_RECORDS = 1_000_000_000;
+
+/** A bootstrap token's life (spec, section 7), milliseconds. */
+export const BOOTSTRAP_MS = 60 * 60 * 1000;

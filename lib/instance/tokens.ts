@@ -1,6 +1,7 @@
 import { toBase64Url, toHex, utf8 } from "../base/bytes.ts";
 import { isoTime } from "../base/clock.ts";
 import { SplError } from "../base/errors.ts";
+import { BOOTSTRAP_MS } from "../base/limits.ts";
 import { sha256 } from "../base/sha256.ts";
 import type { Account, Reader, Token, Writer } from "../store/types.ts";
 import { addAccount, requireAccount } from "./accounts.ts";
@@ -8,8 +9,6 @@ import type { Instance } from "./instance.ts";
 import { type Caller, parseScopes, requireWithin } from "./scopes.ts";
 
 const SECRET_BYTES = 32;
-/** A bootstrap token's life (spec, section 7). */
-const BOOTSTRAP_MS = 60 * 60 * 1000;
 
 export interface Validity {
   description?: string;

@@ -1,6 +1,7 @@
 import { HTML_TYPE, JSON_TYPE } from "../../../lib/api/media.ts";
 import { isoTime } from "../../../lib/base/clock.ts";
 import { SplError } from "../../../lib/base/errors.ts";
+import { BOOTSTRAP_MS } from "../../../lib/base/limits.ts";
 import { firstRun, reveal } from "../../../lib/hosting/first_run.ts";
 import { json } from "../../answer.ts";
 import type { FirstRunState } from "../../pages/first_run.ts";
@@ -8,8 +9,6 @@ import { negotiate } from "../../stages/negotiate.ts";
 import type { HostingCall, HostingRoute } from "../route.ts";
 
 const MINUTE = 60_000;
-/** How long a bootstrap token is good for. */
-const TOKEN_MS = 60 * MINUTE;
 
 export const firstRunRoutes: HostingRoute[] = [
   {
@@ -54,7 +53,7 @@ async function stateOf({ service, params, owner }: HostingCall): Promise<FirstRu
   const whose = owner === instance.owner ? instance.id : null;
   const { revealed_at } = link;
   if (revealed_at !== null) {
-    const expired = service.hosting.ports.clock() > revealed_at + TOKEN_MS;
+    const expired = service.hosting.ports.clock() > revealed_at + BOOTSTRAP_MS;
     return { kind: "used", url, at: isoTime(revealed_at), expired, owner: whose };
   }
   if (link.void) return { kind: "void", url, owner: whose };
